@@ -4,7 +4,7 @@
 /*
  * The kinds of time, never mixed: mono_us drives every protocol core and comes in as an argument;
  * wall_ms is civil time for logs and the lesson log; ntp_time goes into RTCP (RFC 3550, 4).
- * Only net/, server/, base/log and tools read the clocks below.
+ * Only net/, http/, server/, base/log and tools read the clocks below.
  */
 
 #include <stdint.h>
