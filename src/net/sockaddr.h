@@ -1,0 +1,30 @@
+#ifndef TK_NET_SOCKADDR_H
+#define TK_NET_SOCKADDR_H
+
+/*
+ * struct addr to and from the system's socket addresses. Our sockets are dual-stack IPv6 where the
+ * machine has it, so IPv4 goes in and out as mapped addresses (RFC 4291, 2.5.5.2).
+ */
+
+#include "base/addr.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+/* Unmaps IPv4-mapped addresses. `proto` is an enum addr_proto. */
+void sockaddr_to_addr(const struct sockaddr *sa, uint8_t proto, struct addr *ret_addr);
+
+/* For a dual-stack socket (`is_v6`) or an IPv4 one. Returns the length. */
+socklen_t sockaddr_from_addr(const struct addr *a, bool is_v6, struct sockaddr_storage *ret_sa);
+
+void in6_to_addr(const struct in6_addr *ip, struct addr *ret_addr);
+void in6_from_addr(const struct addr *a, struct in6_addr *ret_ip);
+
+/*
+ * Lists this machine's addresses that a client could reach: no link-local ones, loopback only if
+ * asked. Returns the number filled, or negative errno.
+ */
+MUST_CHECK int net_list_addrs(bool has_loopback, struct addr *ret_addrs, size_t addrs_max,
+                              char (*ret_names)[16]);
+
+#endif

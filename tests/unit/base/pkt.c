@@ -1,0 +1,88 @@
+/*
+ * Goal: packet buffers come back to their pool from any thread, and a full pool says so.
+ * Method: one owner passes references through a ring to another thread that drops them.
+ */
+#include "base/pkt.h"
+
+#include "unit/cmocka_all.h"
+
+#include "base/ring.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#define PASSES 100000
+
+static void test_pool_runs_empty_and_refills(void **state)
+{
+    (void)state;
+    struct pkt_pool *pool;
+    struct pkt *taken[4];
+    assert_int_equal(pkt_pool_create(4, &pool), 0);
+    for (int i = 0; i < 4; i++)
+        assert_non_null(taken[i] = pkt_take(pool));
+    assert_null(pkt_take(pool));
+    pkt_ref(taken[0]);
+    pkt_unref(taken[0]);
+    assert_null(pkt_take(pool)); /* one reference is left */
+    pkt_unref(taken[0]);
+    assert_non_null(taken[0] = pkt_take(pool));
+    for (int i = 0; i < 4; i++)
+        pkt_unref(taken[i]);
+    assert_int_equal(pkt_pool_used(pool), 0);
+    pkt_pool_destroy(pool);
+}
+
+static void *drop_references(void *arg)
+{
+    struct ring *ring = arg;
+    for (int left = PASSES; left > 0;) {
+        struct pkt *p;
+        if (!ring_pop(ring, &p)) {
+            sched_yield();
+            continue;
+        }
+        assert_int_equal(p->data[0], 42);
+        pkt_unref(p);
+        left--;
+    }
+    return NULL;
+}
+
+static void test_references_cross_threads(void **state)
+{
+    (void)state;
+    struct pkt_pool *pool;
+    struct ring ring;
+    pthread_t reader;
+    assert_int_equal(pkt_pool_create(64, &pool), 0);
+    assert_int_equal(ring_init(&ring, sizeof(struct pkt *), 32), 0);
+    assert_int_equal(pthread_create(&reader, NULL, drop_references, &ring), 0);
+    for (int passed = 0; passed < PASSES;) {
+        struct pkt *p = pkt_take(pool);
+        if (p == NULL) {
+            sched_yield();
+            continue;
+        }
+        p->data[0] = 42;
+        pkt_ref(p);
+        if (ring_push(&ring, &p))
+            passed++;
+        else
+            pkt_unref(p);
+        pkt_unref(p);
+    }
+    pthread_join(reader, NULL);
+    assert_int_equal(pkt_pool_used(pool), 0);
+    ring_fini(&ring);
+    pkt_pool_destroy(pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pool_runs_empty_and_refills),
+        cmocka_unit_test(test_references_cross_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
