@@ -150,7 +150,7 @@ int tcp_conn_receive(struct tcp_conn *c)
     return 0;
 }
 
-bool tcp_conn_next(struct tcp_conn *c, const uint8_t **ret_data, size_t *ret_size)
+bool tcp_conn_peek(const struct tcp_conn *c, const uint8_t **ret_data, size_t *ret_size)
 {
     size_t left = c->in_size - c->in_at;
     if (left < 2)
@@ -160,7 +160,14 @@ bool tcp_conn_next(struct tcp_conn *c, const uint8_t **ret_data, size_t *ret_siz
         return false;
     *ret_data = c->in + c->in_at + 2;
     *ret_size = size;
-    c->in_at += 2 + size;
+    return true;
+}
+
+bool tcp_conn_next(struct tcp_conn *c, const uint8_t **ret_data, size_t *ret_size)
+{
+    if (!tcp_conn_peek(c, ret_data, ret_size))
+        return false;
+    c->in_at += 2 + *ret_size;
     return true;
 }
 

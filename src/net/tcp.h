@@ -36,6 +36,8 @@ const struct addr *tcp_conn_local(const struct tcp_conn *c);
 MUST_CHECK int tcp_conn_receive(struct tcp_conn *c);
 /* The next whole frame, valid until the next receive; false = none. */
 bool tcp_conn_next(struct tcp_conn *c, const uint8_t **ret_data, size_t *ret_size);
+/* The same without taking it out. */
+bool tcp_conn_peek(const struct tcp_conn *c, const uint8_t **ret_data, size_t *ret_size);
 /* Queues one frame and tries to send. False: dropped because the queue is full or the connection
  * broken. */
 bool tcp_conn_send(struct tcp_conn *c, const uint8_t *data, size_t size);

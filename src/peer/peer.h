@@ -129,6 +129,8 @@ bool peer_is_connected(const struct peer *p);
 /* Where media goes now; family NONE before a pair is nominated. */
 void peer_media_path(const struct peer *p, struct addr *ret_from, struct addr *ret_to);
 bool peer_owns_addr(const struct peer *p, const struct addr *from);
+/* The index-th address that is mapped to this peer; false past the last. */
+bool peer_addr_at(const struct peer *p, size_t index, struct addr *ret_addr);
 void peer_stats(const struct peer *p, struct peer_stats *ret_stats);
 
 #endif

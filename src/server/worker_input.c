@@ -1,0 +1,117 @@
+#include "base/err.h"
+#include "ice/stun.h"
+#include "server/worker_internal.h"
+
+/*
+ * The way of a datagram: its first byte says what it is (RFC 7983, 7), its source address or, for
+ * STUN, its user name says whose it is. Only an authenticated STUN check makes an address known.
+ */
+
+enum datagram_kind { DATAGRAM_STUN, DATAGRAM_DTLS, DATAGRAM_RTP, DATAGRAM_RTCP, DATAGRAM_OTHER };
+
+static enum datagram_kind kind_of(const uint8_t *data, size_t size)
+{
+    if (size < 2)
+        return DATAGRAM_OTHER;
+    if (data[0] <= 3)
+        return DATAGRAM_STUN;
+    if (data[0] >= 20 && data[0] <= 63)
+        return DATAGRAM_DTLS;
+    if (data[0] < 128 || data[0] > 191)
+        return DATAGRAM_OTHER;
+    return data[1] >= 192 && data[1] <= 223 ? DATAGRAM_RTCP : DATAGRAM_RTP; /* RFC 5761, 4 */
+}
+
+/* A request names our ufrag; a response comes from an address that is known, or is not for us. */
+static struct worker_peer *stun_peer(struct worker *w, const struct udp_datagram *d)
+{
+    char ufrag[PEER_UFRAG_SIZE];
+    if (ice_peek_username(d->data, d->size, ufrag, sizeof(ufrag)) == 0)
+        return strmap_get(&w->ufrags, ufrag);
+    return addrmap_get(&w->addrs, &d->from);
+}
+
+static void handle_stun(struct worker *w, const struct udp_datagram *d)
+{
+    struct worker_peer *wp = stun_peer(w, d);
+    if (wp == NULL || peer_handle_stun(wp->peer, d->data, d->size, &d->from, &d->to, w->now) < 0) {
+        WORKER_COUNT(w, drop_stun, 1);
+        return;
+    }
+    worker__drain_peer(w, wp);
+}
+
+static void handle_dtls(struct worker *w, struct worker_peer *wp, const struct udp_datagram *d)
+{
+    if (peer_handle_dtls(wp->peer, d->data, d->size, &d->from, w->now) < 0)
+        WORKER_COUNT(w, drop_dtls, 1);
+    worker__drain_peer(w, wp);
+}
+
+static void count_srtp_drop(struct worker *w, int err)
+{
+    if (err == ERR_SEC_REPLAY)
+        WORKER_COUNT(w, drop_srtp_replay, 1);
+    else
+        WORKER_COUNT(w, drop_srtp_auth, 1);
+}
+
+static void handle_rtp(struct worker *w, struct worker_peer *wp, const struct udp_datagram *d)
+{
+    if (d->size > PKT_SIZE_MAX) {
+        WORKER_COUNT(w, drop_malformed, 1);
+        return;
+    }
+    struct pkt *pkt = pkt_take(w->pool);
+    if (pkt == NULL) {
+        WORKER_COUNT(w, drop_no_buffer, 1);
+        return;
+    }
+    int size = peer_unprotect_rtp(wp->peer, d->data, d->size, pkt->data, PKT_SIZE_MAX, w->now);
+    if (size < 0) {
+        count_srtp_drop(w, size);
+    } else {
+        pkt->size = (uint16_t)size;
+        pkt->arrived = w->now;
+        sfu_node_handle_rtp(w->node, wp->id, pkt, w->now);
+    }
+    pkt_unref(pkt); /* the node keeps its own reference */
+}
+
+static void handle_rtcp(struct worker *w, struct worker_peer *wp, const struct udp_datagram *d)
+{
+    uint8_t plain[PKT_SIZE_MAX];
+    if (d->size > sizeof(plain)) {
+        WORKER_COUNT(w, drop_malformed, 1);
+        return;
+    }
+    int size = peer_unprotect_rtcp(wp->peer, d->data, d->size, plain, sizeof(plain), w->now);
+    if (size < 0)
+        count_srtp_drop(w, size);
+    else
+        sfu_node_handle_rtcp(w->node, wp->id, plain, (size_t)size, w->now);
+}
+
+void worker__handle_datagram(struct worker *w, const struct udp_datagram *d)
+{
+    WORKER_COUNT(w, packets_in, 1);
+    WORKER_COUNT(w, bytes_in, d->size);
+    enum datagram_kind kind = kind_of(d->data, d->size);
+    if (kind == DATAGRAM_STUN) {
+        handle_stun(w, d);
+        return;
+    }
+    if (kind == DATAGRAM_OTHER) {
+        WORKER_COUNT(w, drop_malformed, 1);
+        return;
+    }
+    struct worker_peer *wp = addrmap_get(&w->addrs, &d->from);
+    if (wp == NULL)
+        WORKER_COUNT(w, drop_unknown_addr, 1);
+    else if (kind == DATAGRAM_DTLS)
+        handle_dtls(w, wp, d);
+    else if (kind == DATAGRAM_RTP)
+        handle_rtp(w, wp, d);
+    else
+        handle_rtcp(w, wp, d);
+}

@@ -1,0 +1,137 @@
+#ifndef TK_SERVER_WORKER_INTERNAL_H
+#define TK_SERVER_WORKER_INTERNAL_H
+
+/*
+ * The worker's own struct, shared by its files: worker.c (life and loop), worker_input.c (datagrams
+ * in), worker_output.c (packets out), worker_command.c (the control thread's commands),
+ * worker_tcp.c (ICE-TCP).
+ */
+
+#include "base/addrmap.h"
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/rng.h"
+#include "base/timers.h"
+#include "net/loop.h"
+#include "net/tcp.h"
+#include "net/udp.h"
+#include "server/worker.h"
+#include "sfu/node.h"
+
+#include <pthread.h>
+
+#define WORKER_COMMANDS_MAX    4096 /* mailbox from the control thread */
+#define WORKER_EVENTS_MAX      8192 /* mailbox to the control thread */
+#define WORKER_EVENTS_SPARE    1024 /* kept free for events that must not be lost */
+#define WORKER_RELAYS_MAX      8192 /* mailbox from each other worker */
+#define WORKER_HANDOVERS_MAX   64   /* TCP connections on their way from worker 0 */
+#define WORKER_TCP_CONNS_MAX   2048
+#define WORKER_TCP_PENDING_MAX 128 /* accepted, ufrag not yet seen */
+#define WORKER_TCP_PENDING_US  MONO_S(10)
+#define WORKER_ADDRS_PER_PEER  16
+
+/* A peer as the worker holds it. */
+struct worker_peer {
+    sfu_peer_id id;
+    struct peer *peer;
+    struct timer timer;
+    bool is_connected;
+    struct addr media_from, media_to;
+    char ufrags[2][PEER_UFRAG_SIZE]; /* current and, after an ICE restart, the one before */
+};
+
+/* An ICE-TCP connection. */
+struct worker_tcp {
+    struct tcp_conn *conn;
+    uint32_t id;
+    bool is_pending; /* worker 0: waits for its first STUN packet */
+    bool wants_write;
+    mono_us accepted_at;
+};
+
+/* From worker 0 to the worker of the peer that the first STUN packet named. */
+struct worker_handover {
+    int fd;
+    size_t size;
+    uint8_t bytes[TCP_FRAME_MAX + 2];
+};
+
+struct worker {
+    /* Set at creation, read-only afterwards; any thread. */
+    struct worker_config config;
+    struct worker *others[WORKERS_MAX]; /* by index; the own entry is NULL */
+    pthread_t thread;
+    bool is_started;
+    uint16_t tcp_port;
+
+    /* Mailboxes; each has one writer and one reader. */
+    struct mailbox commands;            /* control -> worker */
+    struct ring events;                 /* worker -> control, woken by config.on_events */
+    struct mailbox relays[WORKERS_MAX]; /* worker i -> this worker */
+    struct mailbox handovers;           /* worker 0 -> this worker */
+    _Atomic bool is_stopping;
+
+    /* Owned by the worker's thread. */
+    struct loop loop OWNED_BY_MEDIA;
+    struct udp_socket *udp;
+    int listen_fd;
+    struct pkt_pool *pool;
+    struct sfu_node *node;
+    struct rng rng;
+    struct idmap peers;   /* sfu_peer_id -> worker_peer */
+    struct strmap ufrags; /* local ufrag -> worker_peer */
+    struct addrmap addrs; /* authenticated remote address -> worker_peer */
+    struct timers timers;
+    struct idmap tcps; /* conn id -> worker_tcp */
+    uint32_t tcp_next_id;
+    uint32_t tcp_pending_count;
+    mono_us now;     /* of this turn of the loop */
+    bool has_events; /* the control thread must be woken */
+    uint32_t relay_wake_mask;
+
+    /* Written by the worker, read anywhere: relaxed atomics, statistics only. */
+    struct {
+        _Atomic uint64_t packets_in, packets_out, bytes_in, bytes_out;
+        _Atomic uint64_t drop_stun, drop_dtls, drop_srtp_auth, drop_srtp_replay, drop_unknown_addr;
+        _Atomic uint64_t drop_malformed, drop_no_buffer, drop_relay_full, drop_event_full,
+            drop_send;
+        _Atomic uint64_t tcp_accepted, tcp_refused;
+        _Atomic uint32_t peers;
+    } stats;
+};
+
+/* One writer, so a relaxed load and store is enough and cheaper than a locked add. */
+#define WORKER_COUNT(w, field, n)                                                              \
+    atomic_store_explicit(&(w)->stats.field,                                                   \
+                          atomic_load_explicit(&(w)->stats.field, memory_order_relaxed) + (n), \
+                          memory_order_relaxed)
+
+/* worker_input.c */
+void worker__handle_datagram(struct worker *w, const struct udp_datagram *d);
+
+/* worker_output.c */
+/* Sends what a peer has to say (STUN, DTLS) and turns its events into commands and media events. */
+void worker__drain_peer(struct worker *w, struct worker_peer *wp);
+/* Sends what the node has to say: packets, relays, events. */
+void worker__drain_node(struct worker *w);
+/* `is_vital` events may use the spare room of the mailbox. */
+void worker__push_event(struct worker *w, const struct media_event *event, bool is_vital);
+/* One datagram to a UDP or TCP address, already encrypted. */
+void worker__send(struct worker *w, const struct addr *from, const struct addr *to,
+                  const uint8_t *data, size_t size);
+
+/* worker_command.c */
+void worker__handle_command(struct worker *w, const struct media_command *command);
+void worker__remove_peer(struct worker *w, struct worker_peer *wp);
+void worker__touch_peer_timer(struct worker *w, struct worker_peer *wp);
+
+/* worker_tcp.c */
+void worker__tcp_accept(struct worker *w);
+void worker__tcp_ready(struct worker *w, struct worker_tcp *t, const struct loop_ready *ready);
+void worker__tcp_handover(struct worker *w, struct worker_handover *h);
+void worker__tcp_close(struct worker *w, struct worker_tcp *t);
+void worker__tcp_expire_pending(struct worker *w);
+struct worker_tcp *worker__tcp_of(struct worker *w, uint32_t conn);
+void worker__tcp_update_interest(struct worker *w, struct worker_tcp *t);
+
+#endif
