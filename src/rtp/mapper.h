@@ -87,6 +87,7 @@ struct rtp_mapper {
     uint64_t picture_newest;     /* extended source picture id */
     uint64_t picture_out_newest; /* newest outgoing picture id, extended */
     uint64_t picture_offset;
+    uint64_t picture_floor; /* source ids up to here are forgotten */
     uint8_t tl0_offset;
     uint8_t tl0_out_newest;
     uint64_t drops[RTP_MAPPER_DROPS_MAX]; /* extended source ids left out, ascending */
@@ -112,7 +113,8 @@ void rtp_mapper_init(struct rtp_mapper *m, const struct rtp_mapper_config *confi
  * then hand it to rtp_mapper_forward(). `ts_delta`, if not NULL, is what has to be added to the new
  * source's timestamps to bring them onto the old source's clock (from rtp_sr_delta()); without it
  * the time passed since the newest packet decides. Outgoing timestamps always advance, and never by
- * more than the time passed plus 500 ms.
+ * more than the time passed plus 500 ms. For the same source after a pause the delta is 0. Send a
+ * sender report soon afterwards: it tells the receiver what the new offset means.
  */
 void rtp_mapper_switch(struct rtp_mapper *m, const struct rtp_mapper_in *first,
                        const uint32_t *ts_delta, mono_us now);

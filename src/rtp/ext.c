@@ -1,0 +1,176 @@
+#include "rtp/ext.h"
+
+#include "base/err.h"
+
+#include <string.h>
+
+static const char *const uris[RTP_EXT_COUNT_] = {
+    [RTP_EXT_MID] = "urn:ietf:params:rtp-hdrext:sdes:mid",
+    [RTP_EXT_RID] = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+    [RTP_EXT_REPAIRED_RID] = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+    [RTP_EXT_AUDIO_LEVEL] = "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    [RTP_EXT_TWCC] = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+    [RTP_EXT_ABS_SEND_TIME] = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    [RTP_EXT_ABS_CAPTURE_TIME] = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
+    [RTP_EXT_PLAYOUT_DELAY] = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+    [RTP_EXT_VIDEO_ORIENTATION] = "urn:3gpp:video-orientation",
+    [RTP_EXT_DEPENDENCY_DESCRIPTOR] =
+        "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+};
+
+const char *rtp_ext_uri(enum rtp_ext ext)
+{
+    return (size_t)ext < ARRAY_COUNT(uris) ? uris[ext] : NULL;
+}
+
+enum rtp_ext rtp_ext_from_uri(const char *uri, size_t length)
+{
+    for (size_t i = RTP_EXT_NONE + 1; i < ARRAY_COUNT(uris); i++)
+        if (strlen(uris[i]) == length && memcmp(uris[i], uri, length) == 0)
+            return (enum rtp_ext)i;
+    return RTP_EXT_NONE;
+}
+
+static void note_value(const struct rtp_ext_ids *ids, uint8_t id, const uint8_t *data, size_t size,
+                       struct rtp_ext_set *set)
+{
+    for (size_t i = RTP_EXT_NONE + 1; i < RTP_EXT_COUNT_; i++) {
+        if (ids->id[i] != id || set->value[i].data != NULL)
+            continue;
+        set->value[i] = (struct rtp_ext_value){.data = data, .size = (uint8_t)size};
+        return;
+    }
+}
+
+/* RFC 8285, 4.2: "ID | len" in one byte, len = size - 1. */
+static void read_one_byte(struct rd *r, const struct rtp_ext_ids *ids, struct rtp_ext_set *set)
+{
+    while (rd_left(r) > 0) {
+        uint8_t head = rd_u8(r);
+        uint8_t id = head >> 4;
+        if (head == 0)
+            continue; /* padding */
+        if (id == 0 || id == 15)
+            return; /* both end the processing of the block */
+        size_t size = (size_t)(head & 0x0f) + 1;
+        const uint8_t *data = rd_bytes(r, size);
+        if (data == NULL)
+            return;
+        note_value(ids, id, data, size, set);
+    }
+}
+
+/* RFC 8285, 4.3: ID and length in one byte each. */
+static void read_two_byte(struct rd *r, const struct rtp_ext_ids *ids, struct rtp_ext_set *set)
+{
+    while (rd_left(r) > 0) {
+        uint8_t id = rd_u8(r);
+        if (id == 0)
+            continue; /* padding */
+        size_t size = rd_u8(r);
+        const uint8_t *data = rd_bytes(r, size);
+        if (data == NULL)
+            return;
+        note_value(ids, id, data, size, set);
+    }
+}
+
+void rtp_ext_read(const struct rtp_view *view, const struct rtp_ext_ids *ids,
+                  struct rtp_ext_set *ret_set)
+{
+    *ret_set = (struct rtp_ext_set){0};
+    if (view->ext == NULL)
+        return;
+    struct rd r = rd_init(view->ext, view->ext_size);
+    if (view->ext_profile == RTP_EXT_ONE_BYTE)
+        read_one_byte(&r, ids, ret_set);
+    else if ((view->ext_profile & 0xfff0) == RTP_EXT_TWO_BYTE)
+        read_two_byte(&r, ids, ret_set);
+}
+
+/* RFC 6464, 3: V and a 7-bit level, padded in the two-byte form. */
+bool rtp_ext_get_audio_level(const struct rtp_ext_set *set, uint8_t *ret_dbov, bool *ret_is_voice)
+{
+    const struct rtp_ext_value *v = &set->value[RTP_EXT_AUDIO_LEVEL];
+    if (v->data == NULL || v->size < 1)
+        return false;
+    *ret_dbov = v->data[0] & 0x7f;
+    *ret_is_voice = (v->data[0] & 0x80) != 0;
+    return true;
+}
+
+bool rtp_ext_get_twcc(const struct rtp_ext_set *set, uint16_t *ret_seq)
+{
+    const struct rtp_ext_value *v = &set->value[RTP_EXT_TWCC];
+    if (v->data == NULL || v->size < 2)
+        return false;
+    *ret_seq = get_u16be(v->data);
+    return true;
+}
+
+/* RFC 8852, 3.1: rids are letters and digits, and "-_" from SDP (RFC 8851); mids are tokens. */
+static bool is_token_char(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c != 0 && strchr("!#$%&'*+-.^_`{|}~", c) != NULL);
+}
+
+bool rtp_ext_get_text(const struct rtp_ext_set *set, enum rtp_ext ext, char *dst, size_t dst_size)
+{
+    const struct rtp_ext_value *v = &set->value[ext];
+    if (v->data == NULL || v->size == 0 || v->size >= dst_size)
+        return false;
+    for (size_t i = 0; i < v->size; i++)
+        if (!is_token_char(v->data[i]))
+            return false;
+    memcpy(dst, v->data, v->size);
+    dst[v->size] = '\0';
+    return true;
+}
+
+void rtp_ext_writer_init(struct rtp_ext_writer *w, uint8_t *dst, size_t dst_size,
+                         const struct rtp_header *header, const struct rtp_ext_ids *ids)
+{
+    DCHECK(dst_size >= RTP_HEADER_SIZE);
+    *w = (struct rtp_ext_writer){.dst = dst, .dst_size = dst_size, .ids = ids};
+    rtp_header_write(dst, header);
+}
+
+void rtp_ext_put(struct rtp_ext_writer *w, enum rtp_ext ext, const void *data, uint8_t size)
+{
+    uint8_t id = w->ids->id[ext];
+    if (id == 0 || w->count == RTP_EXT_WRITES_MAX)
+        return;
+    if (id > 14 || size == 0 || size > 16)
+        w->needs_two_byte = true;
+    w->puts[w->count].id = id;
+    w->puts[w->count].size = size;
+    w->puts[w->count].data = data;
+    w->count++;
+}
+
+int rtp_ext_writer_finish(struct rtp_ext_writer *w)
+{
+    if (w->count == 0)
+        return RTP_HEADER_SIZE;
+    struct wr out = wr_init(w->dst + RTP_HEADER_SIZE, w->dst_size - RTP_HEADER_SIZE);
+    wr_u16be(&out, w->needs_two_byte ? RTP_EXT_TWO_BYTE : RTP_EXT_ONE_BYTE);
+    wr_u16be(&out, 0); /* length, filled below */
+    for (size_t i = 0; i < w->count; i++) {
+        uint8_t id = w->puts[i].id, size = w->puts[i].size;
+        if (w->needs_two_byte) {
+            wr_u8(&out, id);
+            wr_u8(&out, size);
+        } else {
+            wr_u8(&out, (uint8_t)(id << 4 | (size - 1)));
+        }
+        wr_bytes(&out, w->puts[i].data, size);
+    }
+    while (wr_size(&out) % 4 != 0 && !out.is_bad)
+        wr_u8(&out, 0);
+    if (out.is_bad)
+        return ERR_NO_SPACE;
+    put_u16be(out.start + 2, (uint16_t)(wr_size(&out) / 4 - 1));
+    w->dst[0] |= 0x10; /* X */
+    return RTP_HEADER_SIZE + (int)wr_size(&out);
+}

@@ -1,0 +1,273 @@
+#include "rtp/mapper.h"
+
+#include "rtp/seq.h"
+
+#include <string.h>
+
+#define SHORT_PICTURE_BITS 7
+#define LONG_PICTURE_BITS  15
+
+/* A switch moves the timestamps at most this much further than the time that passed. */
+#define SWITCH_AHEAD_US MONO_MS(500)
+
+void rtp_mapper_init(struct rtp_mapper *m, const struct rtp_mapper_config *config)
+{
+    CHECK(config->count > 0 && config->count <= 32768 &&
+          (config->count & (config->count - 1)) == 0);
+    memset(m, 0, sizeof(*m));
+    memset(config->entries, 0, config->count * sizeof(config->entries[0]));
+    m->entries = config->entries;
+    m->mask = config->count - 1;
+    m->clock_hz = config->clock_hz;
+    m->out_next = 131072u + config->first_seq; /* so that subtracting the history stays positive */
+    m->out_first = m->out_next;
+    m->stretch_first = m->out_next;
+    m->ts_newest = config->first_ts;
+    m->layer = -1;
+    m->picture_out_newest = (uint64_t)config->first_picture_id + (1u << 16);
+    m->tl0_out_newest = config->first_tl0;
+}
+
+/* ---- sequence numbers ---- */
+
+static struct rtp_mapper_entry *push_entry(struct rtp_mapper *m, uint64_t src_seq,
+                                           enum rtp_mapper_state state)
+{
+    struct rtp_mapper_entry *e = &m->entries[m->out_next & m->mask];
+    *e = (struct rtp_mapper_entry){.src_seq = src_seq,
+                                   .out_seq = (uint16_t)m->out_next,
+                                   .layer = (uint8_t)m->layer,
+                                   .state = (uint8_t)state};
+    m->out_next++;
+    return e;
+}
+
+/* Goes on to the source number `seq`, above the newest; what lies between keeps its places. */
+static void advance(struct rtp_mapper *m, uint64_t seq)
+{
+    if (seq - m->src_newest - 1 <= RTP_MAPPER_GAP_MAX)
+        for (uint64_t s = m->src_newest + 1; s < seq; s++)
+            push_entry(m, s, RTP_MAPPER_RESERVED);
+    m->src_newest = seq;
+}
+
+static uint64_t history_first(const struct rtp_mapper *m)
+{
+    uint64_t oldest = m->out_next - (m->mask + 1);
+    return TK_MAX(oldest, m->stretch_first);
+}
+
+/* The entry of a source number of this stretch, or NULL. Source order is outgoing order. */
+static struct rtp_mapper_entry *find_source(struct rtp_mapper *m, uint64_t seq)
+{
+    uint64_t low = history_first(m), high = m->out_next;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (m->entries[middle & m->mask].src_seq < seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == m->out_next || m->entries[low & m->mask].src_seq != seq)
+        return NULL;
+    return &m->entries[low & m->mask];
+}
+
+static bool is_of_stretch(const struct rtp_mapper *m, uint8_t layer, uint64_t seq)
+{
+    return m->layer == (int8_t)layer && seq >= m->src_first;
+}
+
+/* ---- VP8 picture ids ---- */
+
+static uint64_t expand_picture(const struct rtp_mapper *m, uint16_t picture_id)
+{
+    unsigned bits = m->is_short_picture ? SHORT_PICTURE_BITS : LONG_PICTURE_BITS;
+    uint64_t modulus = (uint64_t)1 << bits;
+    uint64_t ahead = (picture_id - m->picture_newest) & (modulus - 1);
+    return ahead < modulus / 2 ? m->picture_newest + ahead : m->picture_newest + ahead - modulus;
+}
+
+static bool is_left_out(const struct rtp_mapper *m, uint64_t picture)
+{
+    for (size_t i = m->drop_count; i > 0 && m->drops[i - 1] >= picture; i--)
+        if (m->drops[i - 1] == picture)
+            return true;
+    return false;
+}
+
+static uint64_t left_out_before(const struct rtp_mapper *m, uint64_t picture)
+{
+    size_t i = m->drop_count;
+    while (i > 0 && m->drops[i - 1] >= picture)
+        i--;
+    return i;
+}
+
+/* Notes a frame above all that were sent; the oldest note goes into the offset when full. */
+static void leave_out_picture(struct rtp_mapper *m, uint64_t picture)
+{
+    if (picture <= m->picture_newest || is_left_out(m, picture))
+        return;
+    if (m->drop_count == RTP_MAPPER_DROPS_MAX) {
+        m->picture_floor = m->drops[0];
+        m->picture_offset--;
+        m->drop_count--;
+        memmove(m->drops, m->drops + 1, m->drop_count * sizeof(m->drops[0]));
+    }
+    size_t at = left_out_before(m, picture);
+    memmove(m->drops + at + 1, m->drops + at, (m->drop_count - at) * sizeof(m->drops[0]));
+    m->drops[at] = picture;
+    m->drop_count++;
+}
+
+static void switch_picture(struct rtp_mapper *m, const struct rtp_mapper_in *first)
+{
+    m->has_picture = first->has_picture;
+    m->is_short_picture = first->is_short_picture;
+    m->drop_count = 0;
+    m->picture_floor = 0;
+    if (!first->has_picture)
+        return;
+    m->picture_newest = ((uint64_t)1 << 32) + first->picture_id;
+    m->picture_offset = m->picture_out_newest + 1 - m->picture_newest;
+    m->picture_newest--; /* so that the first frame counts as new */
+    m->tl0_offset = (uint8_t)(m->tl0_out_newest + 1 - first->tl0);
+}
+
+/* False if the frame was left out, or is older than what is remembered. */
+static bool map_picture(struct rtp_mapper *m, const struct rtp_mapper_in *in,
+                        struct rtp_mapper_out *out)
+{
+    if (!m->has_picture || !in->has_picture)
+        return true;
+    uint64_t picture = expand_picture(m, in->picture_id);
+    if (picture <= m->picture_floor || is_left_out(m, picture))
+        return false;
+    uint64_t out_picture = picture + m->picture_offset - left_out_before(m, picture);
+    out->picture_id = (uint16_t)(out_picture & 0x7fff);
+    out->tl0 = (uint8_t)(in->tl0 + m->tl0_offset);
+    if (picture <= m->picture_newest)
+        return true;
+    m->picture_newest = picture;
+    m->picture_out_newest = out_picture;
+    if (in->has_tl0)
+        m->tl0_out_newest = out->tl0;
+    return true;
+}
+
+/* ---- timestamps ---- */
+
+static int64_t ticks(const struct rtp_mapper *m, mono_us us)
+{
+    return us / 1000000 * m->clock_hz + us % 1000000 * m->clock_hz / 1000000;
+}
+
+static void switch_ts(struct rtp_mapper *m, uint32_t src_ts, const uint32_t *ts_delta, mono_us now)
+{
+    if (m->layer < 0) {
+        m->ts_offset = m->ts_newest - src_ts;
+        return;
+    }
+    mono_us passed = TK_MAX(now - m->newest_at, 0);
+    int64_t ahead = ticks(m, passed);
+    if (ts_delta != NULL) {
+        int64_t wanted = (int32_t)(src_ts + *ts_delta + m->ts_offset - m->ts_newest);
+        if (wanted <= ticks(m, passed + SWITCH_AHEAD_US) && wanted >= -ticks(m, SWITCH_AHEAD_US))
+            ahead = wanted;
+    }
+    m->ts_newest += (uint32_t)TK_MAX(ahead, 1);
+    m->ts_offset = m->ts_newest - src_ts;
+}
+
+static uint32_t map_ts(struct rtp_mapper *m, uint32_t src_ts, mono_us now)
+{
+    uint32_t ts = src_ts + m->ts_offset;
+    if (rtp_ts_newer(ts, m->ts_newest))
+        m->ts_newest = ts;
+    m->newest_at = now;
+    return ts;
+}
+
+/* ---- public ---- */
+
+void rtp_mapper_switch(struct rtp_mapper *m, const struct rtp_mapper_in *first,
+                       const uint32_t *ts_delta, mono_us now)
+{
+    switch_ts(m, first->ts, ts_delta, now);
+    switch_picture(m, first);
+    m->layer = (int8_t)first->layer;
+    m->stretch_first = m->out_next;
+    m->src_first = first->seq;
+    m->src_newest = first->seq - 1;
+    m->newest_at = now;
+}
+
+int rtp_mapper_forward(struct rtp_mapper *m, const struct rtp_mapper_in *in, mono_us now,
+                       struct rtp_mapper_out *ret_out)
+{
+    if (!is_of_stretch(m, in->layer, in->seq))
+        return 0;
+    bool is_new = in->seq > m->src_newest;
+    struct rtp_mapper_entry *e = is_new ? NULL : find_source(m, in->seq);
+    if (!is_new && (e == NULL || e->state != RTP_MAPPER_RESERVED))
+        return 0;
+    struct rtp_mapper_out out = {0};
+    if (!map_picture(m, in, &out)) {
+        rtp_mapper_drop_padding(m, in->layer, in->seq);
+        return 0;
+    }
+    if (is_new) {
+        advance(m, in->seq);
+        e = push_entry(m, in->seq, RTP_MAPPER_SENT);
+    }
+    out.seq = e->out_seq;
+    out.ts = map_ts(m, in->ts, now);
+    e->state = RTP_MAPPER_SENT;
+    e->out_ts = out.ts;
+    e->out_picture_id = out.picture_id;
+    e->out_tl0 = out.tl0;
+    *ret_out = out;
+    return 1;
+}
+
+void rtp_mapper_drop(struct rtp_mapper *m, const struct rtp_mapper_in *in)
+{
+    if (!is_of_stretch(m, in->layer, in->seq))
+        return;
+    if (m->has_picture && in->has_picture)
+        leave_out_picture(m, expand_picture(m, in->picture_id));
+    rtp_mapper_drop_padding(m, in->layer, in->seq);
+}
+
+void rtp_mapper_drop_padding(struct rtp_mapper *m, uint8_t layer, uint64_t seq)
+{
+    if (!is_of_stretch(m, layer, seq))
+        return;
+    if (seq > m->src_newest) {
+        advance(m, seq);
+        return;
+    }
+    struct rtp_mapper_entry *e = find_source(m, seq);
+    if (e != NULL && e->state == RTP_MAPPER_RESERVED)
+        e->state = RTP_MAPPER_HOLE;
+}
+
+struct rtp_mapper_entry *rtp_mapper_find(struct rtp_mapper *m, uint16_t out_seq)
+{
+    uint64_t ext = rtp_seq_expand(out_seq, m->out_next - 1);
+    if (ext >= m->out_next || ext < m->out_first || m->out_next - ext > m->mask + 1)
+        return NULL;
+    struct rtp_mapper_entry *e = &m->entries[ext & m->mask];
+    return e->state != RTP_MAPPER_EMPTY ? e : NULL;
+}
+
+uint16_t rtp_mapper_take_seq(struct rtp_mapper *m)
+{
+    return push_entry(m, m->src_newest, RTP_MAPPER_HOLE)->out_seq;
+}
+
+uint32_t rtp_mapper_ts(const struct rtp_mapper *m, uint32_t src_ts)
+{
+    return src_ts + m->ts_offset;
+}
