@@ -48,7 +48,7 @@ struct sdp_answer_section {
 
 struct sdp_answer_config {
     struct sdp_local local;
-    enum sdp_setup setup;                      /* ACTIVE (as a rule) or PASSIVE */
+    enum sdp_setup setup; /* ACTIVE (as a rule) or PASSIVE; an offer that is not actpass decides */
     const struct sdp_answer_section *sections; /* may be NULL */
     size_t section_count;                      /* sections beyond it are planned as all zero */
 };
@@ -61,8 +61,8 @@ struct sdp_answer_config {
  * or the section is idle, not where only we send.
  *
  * ERR_SDP_UNUSABLE with `ret_error` (may be NULL) for an offer that cannot be answered: several
- * sections without BUNDLE, no rtcp-mux, no ICE credentials, no sha-256 fingerprint, equal mids, our
- * role taken (setup). ERR_LIMIT, -ENOMEM.
+ * sections without BUNDLE, no rtcp-mux, no ICE credentials, no sha-256 fingerprint, equal mids.
+ * ERR_LIMIT, -ENOMEM. The role that came out is sdp_get_transport(answer).setup.
  */
 MUST_CHECK int sdp_build_answer(const struct sdp_session *offer,
                                 const struct sdp_answer_config *config,

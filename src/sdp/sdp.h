@@ -97,8 +97,9 @@ struct sdp_section {
     enum sdp_kind kind;
     uint16_t port; /* 0 = rejected, unless is_bundle_only */
     bool is_bundle_only;
-    const char *media; /* first word of the m= line */
-    const char *proto; /* "UDP/TLS/RTP/SAVPF", "UDP/DTLS/SCTP" */
+    const char *media;   /* first word of the m= line */
+    const char *proto;   /* "UDP/TLS/RTP/SAVPF", "UDP/DTLS/SCTP" */
+    const char *formats; /* the rest of the m= line; printed when there are no codecs */
     char mid[RTP_MID_SIZE];
     enum sdp_dir dir;
     bool has_rtcp_mux, has_rtcp_rsize;
@@ -152,6 +153,7 @@ struct sdp_session {
     /* Private. */
     size_t section_capacity;
     struct sdp_arena *arena;
+    int err; /* sticky: the memory ran out */
 };
 
 /* What is wrong with a description, for a message to the person who sent it. */
@@ -162,9 +164,9 @@ struct sdp_error {
 
 /*
  * Parses `size` bytes. On success *ret_session is the caller's (sdp_destroy()). Negative:
- * ERR_SDP_SYNTAX, ERR_SDP_UNUSABLE (e.g. an ufrag of more than 32 characters, no sha-256
- * fingerprint among several), ERR_LIMIT (a bound above), -ENOMEM; `ret_error` (may be NULL) says
- * what and where.
+ * ERR_SDP_SYNTAX, ERR_SDP_UNUSABLE (an ufrag of more than 32 characters, a pwd of more than 64),
+ * ERR_LIMIT (a bound above), -ENOMEM; `ret_error` (may be NULL) says what and where. Fingerprints
+ * other than sha-256 are skipped; see sdp_get_transport().
  */
 MUST_CHECK int sdp_parse(const char *text, size_t size, struct sdp_session **ret_session,
                          struct sdp_error *ret_error);
@@ -176,7 +178,8 @@ void sdp_destroy(struct sdp_session *s); /* NULL is a no-op */
 /* Appends a zeroed section with valid strings. ERR_LIMIT, -ENOMEM. Moves the earlier sections. */
 MUST_CHECK int sdp_add_section(struct sdp_session *s, struct sdp_section **ret_section);
 
-/* Copies `text` into the description's memory; NULL when it is full. */
+/* Copies `text` into the description's memory. When that is full it returns "" and the description
+ * cannot be printed any more (sticky error). */
 const char *sdp_strdup(struct sdp_session *s, const char *text);
 
 /* Appends the text with CRLF line ends. ERR_LIMIT, -ENOMEM. */
