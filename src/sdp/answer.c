@@ -1,6 +1,7 @@
 /* The server's answer (RFC 3264, 6; RFC 9429, 5.3), section by section. */
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "rtp/ext.h"
 #include "sdp/negotiate.h"
 #include "sdp/sdp_internal.h"
 
@@ -227,7 +228,7 @@ static void answer_extmaps(const struct context *x)
         x->ours->extmaps[x->ours->extmap_count++] = (struct sdp_extmap){
             .id = e->id,
             .ext = e->ext,
-            .uri = sdp_ext_uri((enum rtp_ext)e->ext),
+            .uri = rtp_ext_uri((enum rtp_ext)e->ext),
             .dir = sdp_strdup(x->answer, mirrored(e->dir)),
         };
     }

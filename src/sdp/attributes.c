@@ -1,6 +1,7 @@
 /* The attributes (a= lines) that we use: one table row each. */
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "rtp/ext.h"
 #include "sdp/negotiate.h"
 #include "sdp/sdp_internal.h"
 
@@ -278,7 +279,7 @@ static int on_extmap(struct sdp_parser *p, char *value)
         return 0; /* 256..4095 are for offers with too many extensions; never agreed as they are */
     m->extmaps[m->extmap_count++] = (struct sdp_extmap){
         .id = (uint8_t)id,
-        .ext = (uint8_t)sdp_ext_from_uri(uri),
+        .ext = (uint8_t)rtp_ext_from_uri(uri, strlen(uri)),
         .uri = sdp_strdup(p->session, uri),
         .dir = sdp_strdup(p->session, dir),
     };

@@ -132,10 +132,6 @@ bool sdp_has_twcc(const struct sdp_session *s);
 size_t sdp_section_rids(const struct sdp_section *section, bool is_send,
                         char ret_rids[RTP_LAYERS_MAX][RTP_RID_SIZE]);
 
-/* The enum rtp_ext for an extension URI, NONE if unknown; and back, NULL for NONE. */
-enum rtp_ext sdp_ext_from_uri(const char *uri);
-const char *sdp_ext_uri(enum rtp_ext ext);
-
 /* "VP8", "opus", …; "" for NONE. And from the name (any case) with its clock rate; NONE if unknown.
  */
 const char *sdp_codec_name(enum rtp_codec codec);

@@ -1,5 +1,6 @@
 /* Our own offers: the server's on a second connection, and our client's. */
 #include "base/err.h"
+#include "rtp/ext.h"
 #include "sdp/negotiate.h"
 #include "sdp/sdp_internal.h"
 
@@ -129,7 +130,7 @@ static void offer_extmaps(struct sdp_section *m, const struct sdp_offer_section 
         m->extmaps[m->extmap_count++] = (struct sdp_extmap){
             .id = row->id,
             .ext = row->ext,
-            .uri = sdp_ext_uri((enum rtp_ext)row->ext),
+            .uri = rtp_ext_uri((enum rtp_ext)row->ext),
             .dir = "",
         };
     }
