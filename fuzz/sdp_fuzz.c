@@ -17,21 +17,35 @@ TK_FUZZ_DECLARE(sdp);
     "00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:" \
     "1E:1F"
 
-static struct sdp_session *check_round_trip(const struct sdp_session *s)
+/* Prints and parses; aborts if the print does not parse. NULL when it is too long for that. */
+static struct sdp_session *read_back(const struct sdp_session *s, struct strbuf *ret_text)
 {
-    struct strbuf once, twice;
     struct sdp_session *again = NULL;
-    strbuf_init(&once, 2 * SDP_TEXT_MAX);
-    strbuf_init(&twice, 2 * SDP_TEXT_MAX);
-    if (sdp_print(s, &once) == 0 && once.size <= SDP_TEXT_MAX) {
-        if (sdp_parse(once.data, once.size, &again, NULL) < 0)
-            abort();
-        if (sdp_print(again, &twice) < 0 || strcmp(once.data, twice.data) != 0)
-            abort();
-    }
-    strbuf_fini(&once);
-    strbuf_fini(&twice);
+    strbuf_init(ret_text, 2 * SDP_TEXT_MAX);
+    if (sdp_print(s, ret_text) == 0 && ret_text->size <= SDP_TEXT_MAX &&
+        sdp_parse(ret_text->data, ret_text->size, &again, NULL) < 0)
+        abort();
     return again;
+}
+
+/* The first print may normalise ("007" to 7, names of static types); from then on nothing moves. */
+static void check_round_trip(const struct sdp_session *s)
+{
+    struct strbuf first, second, third;
+    struct sdp_session *a = read_back(s, &first);
+    if (a != NULL) {
+        struct sdp_session *b = read_back(a, &second);
+        if (b != NULL) {
+            sdp_destroy(read_back(b, &third));
+            if (strcmp(strbuf_text(&second), strbuf_text(&third)) != 0)
+                abort();
+            strbuf_fini(&third);
+        }
+        strbuf_fini(&second);
+        sdp_destroy(b);
+    }
+    strbuf_fini(&first);
+    sdp_destroy(a);
 }
 
 int tk_fuzz_sdp(const uint8_t *data, size_t size)
@@ -39,7 +53,7 @@ int tk_fuzz_sdp(const uint8_t *data, size_t size)
     struct sdp_session *offer = NULL, *answer = NULL;
     if (sdp_parse((const char *)data, size, &offer, NULL) < 0)
         return 0;
-    sdp_destroy(check_round_trip(offer));
+    check_round_trip(offer);
 
     struct sdp_answer_section plans[4];
     for (size_t i = 0; i < ARRAY_COUNT(plans); i++)
@@ -66,7 +80,7 @@ int tk_fuzz_sdp(const uint8_t *data, size_t size)
             if (sdp_section_rids(&answer->sections[i], false, rids) > RTP_LAYERS_MAX)
                 abort();
         }
-        sdp_destroy(check_round_trip(answer));
+        check_round_trip(answer);
         sdp_destroy(answer);
     }
     sdp_destroy(offer);
