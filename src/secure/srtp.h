@@ -1,0 +1,103 @@
+#ifndef TK_SECURE_SRTP_H
+#define TK_SECURE_SRTP_H
+
+/*
+ * SRTP and SRTCP (RFC 3711, RFC 7714) in batches. A context is one direction of one connection: one
+ * master key, many SSRCs, each with its own roll-over counter and replay window. The state of an
+ * SSRC that we receive is made only after a packet of it was authenticated.
+ *
+ * One thread per context. No allocation per packet (the table of SSRCs grows when a new one comes,
+ * up to its maximum). No clock, no randomness.
+ */
+
+#include "base/attrs.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SEC_SRTP_KEY_SIZE       16
+#define SEC_SRTP_SALT_SIZE_MAX  14   /* AES-CM; AES-GCM uses 12 */
+#define SEC_SRTP_RTP_GROWTH     16   /* bytes that protection adds to RTP, at most */
+#define SEC_SRTP_RTCP_GROWTH    20   /* bytes that protection adds to RTCP, at most */
+#define SEC_SRTP_REPLAY_PACKETS 1024 /* replay window of RTP, per SSRC */
+#define SEC_SRTP_REPLAY_RTCP    128  /* replay window of RTCP, per SSRC */
+#define SEC_SRTP_SSRCS_MAX      1024 /* SSRCs per context, for RTP and for RTCP each */
+#define SEC_SRTP_SIZE_MAX       2048 /* packets larger than this are refused */
+
+enum sec_profile {
+    SEC_PROFILE_NONE,
+    SEC_PROFILE_AEAD_AES_128_GCM,       /* RFC 7714, preferred */
+    SEC_PROFILE_AES128_CM_HMAC_SHA1_80, /* RFC 3711, which every WebRTC client has */
+    SEC_PROFILE_COUNT_
+};
+
+struct sec_srtp_keys {
+    enum sec_profile profile;
+    uint8_t key[SEC_SRTP_KEY_SIZE];
+    uint8_t salt[SEC_SRTP_SALT_SIZE_MAX];
+};
+
+enum sec_direction { SEC_SEND, SEC_RECEIVE };
+
+struct sec_srtp;
+
+/* Derives the session keys; the master key is not kept. ERR_SEC_PROFILE, ERR_SEC_CRYPTO, -ENOMEM.
+ */
+MUST_CHECK int sec_srtp_create(const struct sec_srtp_keys *keys, enum sec_direction direction,
+                               struct sec_srtp **ret_srtp);
+void sec_srtp_destroy(struct sec_srtp *s); /* NULL is a no-op; wipes the keys */
+
+/*
+ * One packet of a batch.
+ *
+ * Protecting RTP: `src` holds the RTP header of `head_size` bytes (authenticated, not encrypted)
+ * and then `prefix_size` bytes of payload; `body` is the rest of the payload, possibly shared with
+ * other jobs. Everything else (RTCP, and unprotecting): the packet is the `head_size` bytes at
+ * `src`; prefix and body are unused.
+ *
+ * The result goes to `dst`, which must not overlap the input when protecting; when unprotecting it
+ * may be equal to `src`, and then a packet that fails is destroyed.
+ */
+struct sec_srtp_job {
+    struct sec_srtp *srtp;
+    const uint8_t *src;
+    const uint8_t *body;
+    uint8_t *dst;
+    size_t dst_size;
+    uint16_t head_size;
+    uint16_t prefix_size;
+    uint16_t body_size;
+    bool is_rtcp;
+    int result; /* out: bytes in dst, or an error code */
+};
+
+/*
+ * Protects or unprotects a batch, in order; contexts may be mixed, and must have the right
+ * direction. Each job gets its own result:
+ *   ERR_MALFORMED      not an RTP or RTCP packet, or too large
+ *   ERR_NO_SPACE       dst_size is too small
+ *   ERR_SEC_AUTH       authentication failed
+ *   ERR_SEC_REPLAY     seen before, or older than the window
+ *   ERR_LIMIT          over SEC_SRTP_SSRCS_MAX
+ *   ERR_SEC_KEY_LIMIT  2^48 RTP or 2^31 RTCP packets were sent with this key
+ *
+ * Sending a sequence number again, or one out of order, is allowed while it is less than 2^15
+ * behind: the roll-over counter is chosen as a receiver would. The caller sees to it that a packet
+ * sent again is the same packet, byte for byte (RFC 7714, 8.1).
+ */
+void sec_srtp_protect_batch(struct sec_srtp_job *jobs, size_t count);
+void sec_srtp_unprotect_batch(struct sec_srtp_job *jobs, size_t count);
+
+/* The same for one packet: the size of the result, or an error code as above. */
+MUST_CHECK int sec_srtp_protect(struct sec_srtp *s, const uint8_t *head, size_t head_size,
+                                size_t prefix_size, const uint8_t *body, size_t body_size,
+                                uint8_t *dst, size_t dst_size);
+MUST_CHECK int sec_srtp_protect_rtcp(struct sec_srtp *s, const uint8_t *data, size_t size,
+                                     uint8_t *dst, size_t dst_size);
+MUST_CHECK int sec_srtp_unprotect(struct sec_srtp *s, const uint8_t *data, size_t size,
+                                  uint8_t *dst, size_t dst_size);
+MUST_CHECK int sec_srtp_unprotect_rtcp(struct sec_srtp *s, const uint8_t *data, size_t size,
+                                       uint8_t *dst, size_t dst_size);
+
+#endif
