@@ -1,0 +1,375 @@
+/*
+ * Goal: files of the usual kinds become Opus and VP8 or H.264 frames with right times, over loops
+ * too; bad files are refused with the file's name and the reason, and nothing hangs.
+ * Method: short clips made by ffmpeg in a temporary folder, read to the end; frames counted, times
+ * checked against the clip's length.
+ */
+#include "unit/cmocka_all.h"
+
+#include "base/err.h"
+#include "media/feed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PICTURE " -f lavfi -i testsrc=size=320x240:rate=25:duration=2"
+#define SOUND   " -f lavfi -i sine=frequency=440:sample_rate=44100:duration=2"
+
+static char folder[] = "/tmp/tongke-media-XXXXXX";
+
+static void path_of(const char *name, char path[256])
+{
+    snprintf(path, 256, "%s/%s", folder, name);
+}
+
+/* Makes a clip with ffmpeg; `arguments` say what goes in and how it is coded. */
+static void make_clip(const char *name, const char *arguments)
+{
+    char command[1024], path[256];
+    path_of(name, path);
+    snprintf(command, sizeof(command), "ffmpeg -nostdin -loglevel error -y %s %s </dev/null",
+             arguments, path);
+    assert_int_equal(system(command), 0);
+}
+
+struct seen {
+    unsigned audio, video, keyframes;
+    mono_us audio_first, video_first, audio_last, video_last;
+    bool is_ordered;
+    bool starts_with_keyframe;
+    bool has_parameter_sets; /* every H.264 keyframe carries an SPS */
+};
+
+static void note_frame(struct seen *s, const struct media_frame *f)
+{
+    if (f->kind == RTP_KIND_AUDIO) {
+        if (s->audio++ == 0)
+            s->audio_first = f->pts;
+        else if (f->pts <= s->audio_last)
+            s->is_ordered = false;
+        s->audio_last = f->pts;
+        return;
+    }
+    if (s->video++ == 0) {
+        s->video_first = f->pts;
+        s->starts_with_keyframe = f->is_keyframe;
+    } else if (f->pts <= s->video_last) {
+        s->is_ordered = false;
+    }
+    s->video_last = f->pts;
+    if (!f->is_keyframe)
+        return;
+    s->keyframes++;
+    bool has_sps = false;
+    for (size_t i = 0; i + 3 < f->size && !has_sps; i++)
+        has_sps = f->data[i] == 0 && f->data[i + 1] == 0 && f->data[i + 2] == 1 &&
+                  (f->data[i + 3] & 31) == 7;
+    s->has_parameter_sets = s->has_parameter_sets && has_sps;
+}
+
+/* Reads until the end or `until`; returns the last result. */
+static int read_frames(struct media_source *source, mono_us until, struct seen *ret_seen,
+                       struct media_error *error)
+{
+    *ret_seen = (struct seen){.is_ordered = true, .has_parameter_sets = true};
+    struct media_frame f;
+    int result = 0;
+    while ((result = media_source_next(source, &f, error)) == 1) {
+        mono_us pts = f.pts;
+        note_frame(ret_seen, &f);
+        media_frame_fini(&f);
+        if (pts > until)
+            break;
+    }
+    return result;
+}
+
+static const struct clip {
+    const char *name, *arguments;
+    bool has_audio, has_video, is_audio_passed, is_video_passed;
+    enum rtp_codec codec;
+} clips[] = {
+    {"plain.mp4", PICTURE SOUND " -c:v libx264 -bf 0 -g 25 -pix_fmt yuv420p -c:a aac", true, true,
+     false, true, RTP_CODEC_H264},
+    {"bframes.mp4", PICTURE SOUND " -c:v libx264 -bf 2 -pix_fmt yuv420p -c:a libopus", true, true,
+     true, false, RTP_CODEC_VP8},
+    {"stream.ts", PICTURE SOUND " -c:v libx264 -bf 0 -g 25 -pix_fmt yuv420p -c:a mp2", true, true,
+     false, true, RTP_CODEC_H264},
+    {"clip.webm", PICTURE SOUND " -c:v libvpx -g 25 -auto-alt-ref 0 -c:a libopus", true, true, true,
+     true, RTP_CODEC_VP8},
+    {"nine.mkv", PICTURE SOUND " -c:v mpeg4 -c:a flac", true, true, false, false, RTP_CODEC_VP8},
+    {"444.mp4", PICTURE " -c:v libx264 -bf 0 -pix_fmt yuv444p", false, true, false, false,
+     RTP_CODEC_VP8},
+    {"tone.mp3", SOUND " -c:a libmp3lame", true, false, false, false, RTP_CODEC_NONE},
+    {"tone.wav", SOUND " -ac 1", true, false, false, false, RTP_CODEC_NONE},
+};
+
+static void reads_clip(const struct clip *c)
+{
+    char path[256];
+    make_clip(c->name, c->arguments);
+    path_of(c->name, path);
+    struct media_source_config config = media_source_config_default(path);
+    struct media_source *source = NULL;
+    struct media_error error;
+    struct media_info info;
+    struct seen seen;
+    if (media_source_open(&config, &source, &error) < 0)
+        fail_msg("%s", error.text);
+    media_source_info(source, &info);
+    assert_int_equal(info.has_audio, c->has_audio);
+    assert_int_equal(info.has_video, c->has_video);
+    assert_int_equal(info.is_audio_passed, c->is_audio_passed);
+    assert_int_equal(info.is_video_passed, c->is_video_passed);
+    assert_int_equal(info.video_codec, c->codec);
+    assert_int_equal(info.h264_profile_level_id[0] != '\0', c->codec == RTP_CODEC_H264);
+    int result = read_frames(source, MONO_NEVER, &seen, &error);
+    if (result != 0)
+        fail_msg("%s: %s", c->name, error.text);
+    assert_true(seen.is_ordered);
+    if (c->has_audio) {
+        assert_in_range(seen.audio, 98, 104); /* 100 frames of 20 ms, and the codec's own delay */
+        assert_in_range(seen.audio_last + MONO_S(1), MONO_MS(2900), MONO_MS(3100));
+    }
+    if (c->has_video) {
+        assert_in_range(seen.video, 49, 51);
+        assert_true(seen.starts_with_keyframe);
+        assert_in_range(seen.video_last, MONO_MS(1900), MONO_MS(2100));
+    }
+    if (c->has_audio && c->has_video) /* no more apart than a coder's delay */
+        assert_in_range(seen.video_first - seen.audio_first + MONO_MS(60), 0, MONO_MS(120));
+    if (c->codec == RTP_CODEC_H264)
+        assert_true(seen.has_parameter_sets && seen.keyframes >= 2);
+    media_source_close(source);
+}
+
+static void reads_usual_clips(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(clips); i++)
+        reads_clip(&clips[i]);
+}
+
+static void loops_without_a_seam(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"plain.mp4", "clip.webm", "nine.mkv", "stream.ts"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        char path[256];
+        path_of(names[i], path);
+        struct media_source_config config = media_source_config_default(path);
+        config.is_looping = true;
+        struct media_source *source = NULL;
+        struct media_error error;
+        struct seen seen;
+        assert_int_equal(media_source_open(&config, &source, &error), 0);
+        if (read_frames(source, MONO_S(9), &seen, &error) != 1)
+            fail_msg("%s: %s", names[i], error.text);
+        assert_true(seen.is_ordered);
+        assert_in_range(seen.video, 215, 235);
+        assert_in_range(seen.audio, 430, 465);
+        mono_us apart = seen.video_last - seen.audio_last;
+        assert_in_range(apart + MONO_S(1), 0, MONO_S(2)); /* the container's interleaving */
+        media_source_close(source);
+    }
+}
+
+static void makes_keyframes_on_demand(void **state)
+{
+    (void)state;
+    char path[256];
+    path_of("nine.mkv", path);
+    struct media_source_config config = media_source_config_default(path);
+    config.has_audio = false;
+    struct media_source *source = NULL;
+    struct media_error error;
+    struct media_frame f;
+    assert_int_equal(media_source_open(&config, &source, &error), 0);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(media_source_next(source, &f, &error), 1);
+        assert_int_equal(f.is_keyframe, i == 0 || i == 5);
+        media_frame_fini(&f);
+        if (i == 4)
+            media_source_want_keyframe(source);
+    }
+    media_source_close(source);
+}
+
+static void scales_large_pictures_down(void **state)
+{
+    (void)state;
+    char path[256];
+    make_clip("large.mkv",
+              " -f lavfi -i testsrc=size=1920x1080:rate=60:duration=0.5 -c:v mjpeg -q:v 10");
+    path_of("large.mkv", path);
+    struct media_source_config config = media_source_config_default(path);
+    config.height_max = 360;
+    struct media_source *source = NULL;
+    struct media_error error;
+    struct media_info info;
+    struct seen seen;
+    assert_int_equal(media_source_open(&config, &source, &error), 0);
+    media_source_info(source, &info);
+    assert_int_equal(info.width, 640);
+    assert_int_equal(info.height, 360);
+    assert_int_equal(read_frames(source, MONO_NEVER, &seen, &error), 0);
+    assert_in_range(seen.video, 14, 17); /* 60 fps thinned out to 30 */
+    media_source_close(source);
+}
+
+static void write_file(const char *name, const void *data, size_t size)
+{
+    char path[256];
+    path_of(name, path);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, size, f), size);
+    fclose(f);
+}
+
+/* The first half of a clip; an MP4 then lacks its index. */
+static void cut_file(const char *from, const char *to)
+{
+    static uint8_t data[1 << 20];
+    char path[256];
+    path_of(from, path);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    size_t size = fread(data, 1, sizeof(data), f);
+    fclose(f);
+    write_file(to, data, size / 2);
+}
+
+static void refuses_bad_files(void **state)
+{
+    (void)state;
+    uint8_t noise[4096];
+    for (size_t i = 0; i < sizeof(noise); i++)
+        noise[i] = (uint8_t)(i * 7919 >> 3);
+    write_file("noise.mp4", noise, sizeof(noise));
+    write_file("empty.mp4", noise, 0);
+    cut_file("plain.mp4", "cut.mp4");
+    write_file("text.srt", "1\n00:00:00,000 --> 00:00:01,000\nhello\n", 39);
+    static const struct {
+        const char *name;
+        int err;
+        const char *reason;
+    } cases[] = {
+        {"missing.mp4", ERR_MEDIA_OPEN, "No such file"},
+        {"noise.mp4", ERR_MEDIA_OPEN, ""},
+        {"empty.mp4", ERR_MEDIA_OPEN, ""},
+        {"cut.mp4", ERR_MEDIA_OPEN, ""},
+        {"text.srt", ERR_NOT_FOUND, "neither"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char path[256];
+        path_of(cases[i].name, path);
+        struct media_source_config config = media_source_config_default(path);
+        struct media_source *source = NULL;
+        struct media_error error;
+        int err = media_source_open(&config, &source, &error);
+        if (err != cases[i].err || strstr(error.text, cases[i].name) == NULL ||
+            strstr(error.text, cases[i].reason) == NULL)
+            fail_msg("%s: %d \"%s\"", cases[i].name, err, error.text);
+        assert_null(source);
+    }
+}
+
+/* A file that breaks on the way: what was good is delivered, then it ends or says where it broke.
+ */
+static void survives_damage(void **state)
+{
+    (void)state;
+    cut_file("clip.webm", "cut.webm");
+    char path[256];
+    path_of("cut.webm", path);
+    struct media_source_config config = media_source_config_default(path);
+    struct media_source *source = NULL;
+    struct media_error error;
+    struct seen seen;
+    assert_int_equal(media_source_open(&config, &source, &error), 0);
+    int result = read_frames(source, MONO_NEVER, &seen, &error);
+    assert_true(result <= 0);
+    assert_in_range(seen.video, 5, 45);
+    media_source_close(source);
+}
+
+static void feeds_ahead_of_the_taker(void **state)
+{
+    (void)state;
+    char path[256];
+    path_of("nine.mkv", path);
+    struct media_source_config config = media_source_config_default(path);
+    struct media_source *source = NULL;
+    struct media_feed *feed = NULL;
+    struct media_error error;
+    struct media_frame f;
+    unsigned counts[2] = {0};
+    assert_int_equal(media_source_open(&config, &source, &error), 0);
+    assert_int_equal(media_feed_start(source, &feed), 0);
+    mono_us deadline = mono_now() + MONO_S(20);
+    while (media_feed_state(feed, &error) == 0 && mono_now() < deadline) {
+        bool has_any = false;
+        for (int kind = 0; kind < 2; kind++) {
+            if (!media_feed_take(feed, (enum rtp_kind)kind, &f))
+                continue;
+            has_any = true;
+            counts[kind]++;
+            assert_int_equal(f.kind, kind);
+            media_frame_fini(&f);
+        }
+        if (!has_any)
+            nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    assert_int_equal(media_feed_state(feed, &error), 1);
+    assert_in_range(counts[RTP_KIND_AUDIO], 98, 104);
+    assert_in_range(counts[RTP_KIND_VIDEO], 49, 51);
+    media_feed_stop(feed);
+}
+
+/* Nobody takes; stopping must not hang and must free what waits. */
+static void stops_while_reading(void **state)
+{
+    (void)state;
+    char path[256];
+    path_of("clip.webm", path);
+    struct media_source_config config = media_source_config_default(path);
+    config.is_looping = true;
+    struct media_source *source = NULL;
+    struct media_feed *feed = NULL;
+    struct media_error error;
+    assert_int_equal(media_source_open(&config, &source, &error), 0);
+    assert_int_equal(media_feed_start(source, &feed), 0);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    mono_us before = mono_now();
+    media_feed_stop(feed);
+    assert_true(mono_now() - before < MONO_S(2));
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) != NULL ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_usual_clips),         cmocka_unit_test(loops_without_a_seam),
+        cmocka_unit_test(makes_keyframes_on_demand), cmocka_unit_test(scales_large_pictures_down),
+        cmocka_unit_test(refuses_bad_files),         cmocka_unit_test(survives_damage),
+        cmocka_unit_test(feeds_ahead_of_the_taker),  cmocka_unit_test(stops_while_reading),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
