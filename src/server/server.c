@@ -160,7 +160,7 @@ static int open_data(struct server *s)
     if (paths_free_bytes(s->config->data) < PATHS_FREE_BYTES_MIN)
         return fail(s->config->data, -ENOSPC, "At least 64 MB must be free for the lesson log.");
     snprintf(path, sizeof(path), "%s/tongke.db", s->config->data);
-    err = store_open(path, &s->store);
+    err = store_open(path, on_store_done, s, &s->store);
     if (err < 0)
         return fail(path, err, "The database cannot be opened.");
     return 0;
