@@ -17,6 +17,7 @@ int worker_create(const struct worker_config *config, struct worker **ret_worker
     struct worker *w = calloc(1, sizeof(*w));
     if (w == NULL)
         return -ENOMEM;
+    role_assert_media(); /* the thread is not there yet: nobody else touches these fields */
     w->config = *config;
     w->listen_fd = -1;
     w->loop.epoll_fd = -1;
