@@ -13,13 +13,14 @@ struct rtcp_reader rtcp_reader_init(const uint8_t *data, size_t size)
     return (struct rtcp_reader){.rd = rd_init(data, size)};
 }
 
-/* Padding is allowed on the last packet only (RFC 3550, 6.4.1) and counts itself. */
-static int strip_padding(const struct rtcp_reader *r, struct rtcp_packet *p)
+/*
+ * Padding counts itself. RFC 3550, 6.4.1 wants multiples of four on the last packet only, but
+ * transport-wide feedback is padded to a word with one to three bytes wherever it stands.
+ */
+static int strip_padding(struct rtcp_packet *p)
 {
-    if (rd_left(&r->rd) > 0 || p->size == 0)
-        return ERR_RTCP_HEADER;
-    uint8_t padding = p->body[p->size - 1];
-    if (padding == 0 || padding % 4 != 0 || padding > p->size)
+    uint8_t padding = p->size > 0 ? p->body[p->size - 1] : 0;
+    if (padding == 0 || padding > p->size)
         return ERR_RTCP_HEADER;
     p->size = (uint16_t)(p->size - padding);
     return 0;
@@ -41,7 +42,7 @@ int rtcp_next(struct rtcp_reader *r, struct rtcp_packet *ret_packet)
     p.count = first & 0x1f;
     p.size = (uint16_t)size;
     p.data_size = (uint32_t)size + HEADER_SIZE;
-    if ((first & 0x20) != 0 && strip_padding(r, &p) < 0) {
+    if ((first & 0x20) != 0 && strip_padding(&p) < 0) {
         r->rd.is_bad = true;
         return ERR_RTCP_HEADER;
     }
