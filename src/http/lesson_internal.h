@@ -82,6 +82,7 @@ struct lesson_api {
     struct idmap conns;    /* id -> lesson_conn */
     uint64_t next_conn_id;
     struct list pendings; /* lesson_pending */
+    mono_us leave_next;   /* no leave timer is due before this */
     mono_us retry_at;     /* presence is looked at again after a failed write */
 };
 

@@ -37,6 +37,7 @@ struct server {
     struct http_server *http;
     struct store *store;
     struct lesson_api *lessons;
+    _Atomic(struct http_server *) store_listener; /* http, once it is there */
     pthread_t signal_thread;
     bool has_signal_thread;
     _Atomic bool is_stopping;
@@ -48,6 +49,15 @@ static void on_worker_events(void *user)
 {
     struct server *s = user;
     http_server_wake(s->http);
+}
+
+/* The writer thread has something to report. It may come before the HTTP server is there. */
+static void on_store_done(void *user)
+{
+    struct server *s = user;
+    struct http_server *http = atomic_load_explicit(&s->store_listener, memory_order_acquire);
+    if (http != NULL)
+        http_server_wake(http);
 }
 
 /* A full mailbox empties by itself: a worker never waits for the control thread. */
@@ -311,6 +321,8 @@ static int open_http(struct server *s)
                                          "another with --port."
                                        : "See the log above.");
     }
+    /* release: the writer thread sees a complete server */
+    atomic_store_explicit(&s->store_listener, s->http, memory_order_release);
     struct lesson_api_config lc = {
         .http = s->http, .signal = s->signal, .store = s->store, .rng = &s->rng};
     err = lesson_api_create(&lc, &s->lessons);
@@ -320,7 +332,7 @@ static int open_http(struct server *s)
 static int start(struct server *s)
 {
     rng_init_system(&s->rng);
-    int err = sec_cert_create(&s->cert);
+    int err = sec_cert_create(wall_now(), &s->cert);
     if (err < 0)
         return fail("certificate", err, "OpenSSL cannot make a key.");
     err = pkt_pool_create(SCTP_PACKETS, &s->sctp_pool);
@@ -350,13 +362,13 @@ static void stop(struct server *s)
     for (size_t i = 0; i < s->worker_count; i++)
         worker_stop(s->workers[i]);
     lesson_api_destroy(s->lessons);
+    store_close(s->store); /* writes what still waits; its thread wakes the HTTP server */
     http_server_destroy(s->http);
     signal_destroy(s->signal);
     for (size_t i = 0; i < s->worker_count; i++)
         worker_release(s->workers[i]);
     for (size_t i = 0; i < s->worker_count; i++)
         worker_destroy(s->workers[i]);
-    store_close(s->store);
     pkt_pool_destroy(s->sctp_pool);
     sec_cert_destroy(s->cert);
     if (s->has_signal_thread) {
