@@ -1,0 +1,51 @@
+# The front doors. Each target does its own set-up; scripts/ has the steps.
+
+BUILD  := build
+PREFIX ?= /usr/local
+ARGS   ?=
+
+.PHONY: help run build web test lint format fuzz clean install setup setup-test
+
+help:
+	@echo "make run [ARGS=\"--port 8000\"]  set up, build, and show a live lesson"
+	@echo "make test                      set up, build, and run every test"
+	@echo "make build                     build/release/tongke and the web app"
+	@echo "make lint                      format, layers and style of C; types and lint of the web app"
+	@echo "make format                    put the sources into the project's format"
+	@echo "make fuzz [SECONDS=600]        run every fuzz target for that long"
+	@echo "make install [PREFIX=/usr/local]"
+	@echo "make clean                     remove what was built (not ./data)"
+
+run:
+	@scripts/run.sh $(ARGS)
+
+build: setup
+	@scripts/build.sh
+
+web:
+	@scripts/build-web.sh
+
+test: setup-test
+	@scripts/test.sh
+
+lint: setup-test
+	@scripts/lint.sh
+
+format:
+	@scripts/format.sh
+
+SECONDS ?= 600
+fuzz: setup-test
+	@scripts/fuzz.sh $(SECONDS)
+
+setup:
+	@scripts/setup.sh build
+
+setup-test:
+	@scripts/setup.sh build test
+
+install: build
+	@scripts/install.sh "$(DESTDIR)$(PREFIX)"
+
+clean:
+	rm -rf $(BUILD) web/dist web/node_modules tests/e2e/node_modules

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Installs into the folder given: bin/tongke, share/tongke/web, the example configuration, the systemd unit.
+. "$(dirname "$0")/lib.sh"
+
+to=${1:?usage: install.sh PREFIX}
+install -D -m 0755 build/release/tongke "$to/bin/tongke"
+mkdir -p "$to/share/tongke"
+rm -rf "$to/share/tongke/web"
+cp -r web/dist "$to/share/tongke/web"
+install -D -m 0644 deploy/tongke.yaml "$to/share/tongke/tongke.yaml"
+sed "s|@PREFIX@|$to|g" deploy/tongke.service >"$to/share/tongke/tongke.service"
+echo "installed into $to; deploy notes: README.md, \"Production\""
