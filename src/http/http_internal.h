@@ -121,7 +121,8 @@ void http__accept(struct http_server *h, int listener);
 
 /* ---- request.c ---- */
 
-/* Copies the request that `wsi` has read. ERR_LIMIT (too long), ERR_UNSUPPORTED (method), -ENOMEM;
+/* Copies the request that `wsi` has read. ERR_LIMIT (too long), ERR_UNSUPPORTED (method),
+ * ERR_MALFORMED (path), -ENOMEM;
  * `*ret_is_options` for a preflight. */
 MUST_CHECK int http__request_read(struct lws *wsi, struct http__request_copy *ret_copy,
                                   bool *ret_is_options);

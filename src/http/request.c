@@ -129,6 +129,8 @@ static int copy_texts(struct lws *wsi, enum lws_token_indexes uri, struct strbuf
         request->params[i] = texts;
     request->body = texts;
     *ret_texts = texts;
+    if (strlen(request->path) != (size_t)lws_hdr_total_length(wsi, uri))
+        return ERR_MALFORMED; /* a zero byte in it */
     return strlen(request->path) >= HTTP_PATH_MAX ? ERR_LIMIT : 0;
 }
 

@@ -70,9 +70,10 @@ const struct http_route *http__find_route(const struct http_server *h, enum http
                                           bool *ret_is_other)
 {
     const struct http_route *best = NULL;
+    const char *tried[HTTP_PARAMS_MAX];
     for (size_t i = 0; i < h->route_count; i++) {
         const struct http_route *r = &h->routes[i];
-        if (!try_pattern(r->pattern, path, path_copy, ret_params))
+        if (!try_pattern(r->pattern, path, path_copy, tried))
             continue;
         if (r->method != method)
             *ret_is_other = true;
@@ -89,9 +90,10 @@ const struct http_ws_route *http__find_ws_route(const struct http_server *h, con
                                                 const char *ret_params[HTTP_PARAMS_MAX])
 {
     const struct http_ws_route *best = NULL;
+    const char *tried[HTTP_PARAMS_MAX];
     for (size_t i = 0; i < h->ws_route_count; i++) {
         const struct http_ws_route *r = &h->ws_routes[i];
-        if (try_pattern(r->pattern, path, path_copy, ret_params) &&
+        if (try_pattern(r->pattern, path, path_copy, tried) &&
             (best == NULL || placeholders(r->pattern) < placeholders(best->pattern)))
             best = r;
     }

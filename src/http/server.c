@@ -65,15 +65,22 @@ static int refuse_length(struct http_exchange *ex, struct lws *wsi, int rc)
     return refuse(ex, wsi, 400, "malformed content-length\n");
 }
 
+static int refuse_request(struct http_exchange *ex, struct lws *wsi, int rc)
+{
+    if (rc == ERR_LIMIT)
+        return refuse(ex, wsi, 414, "the address is too long\n");
+    if (rc == ERR_UNSUPPORTED)
+        return refuse(ex, wsi, 501, "unknown method\n");
+    return refuse(ex, wsi, rc == ERR_MALFORMED ? 400 : 500, "cannot read the request\n");
+}
+
 static int read_request(struct http_server *h, struct http_exchange *ex, struct lws *wsi)
 {
     bool is_options = false;
     int64_t length = -1;
     int rc = http__request_read(wsi, &ex->in, &is_options);
-    if (rc == ERR_LIMIT)
-        return refuse(ex, wsi, 414, "the address is too long\n");
     if (rc != 0)
-        return refuse(ex, wsi, rc == ERR_UNSUPPORTED ? 501 : 500, "cannot read the request\n");
+        return refuse_request(ex, wsi, rc);
     rc = http__body_length(wsi, &length);
     if (rc != 0)
         return refuse_length(ex, wsi, rc);
@@ -148,9 +155,9 @@ static int on_upgrade(struct http_server *h, struct http__conn *conn, struct lws
         return -1;
     conn->exchange = ex;
     int rc = http__request_read(wsi, &ex->in, &is_options);
-    if (rc == ERR_LIMIT)
-        return refuse(ex, wsi, 414, "the address is too long\n");
-    if (rc != 0 || strcasecmp(name, "websocket") != 0 ||
+    if (rc != 0)
+        return refuse_request(ex, wsi, rc);
+    if (strcasecmp(name, "websocket") != 0 ||
         lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <= 0 ||
         lws_hdr_total_length(wsi, WSI_TOKEN_KEY) <= 0)
         return refuse(ex, wsi, 400, "not a WebSocket upgrade\n");
