@@ -166,6 +166,10 @@ void *signal_session_user(const struct signal_session *session);
 /* A session with frames waiting (or to be closed), each once; NULL = none. */
 struct signal_session *signal_poll_writable(struct signal *s);
 
+/* The worker that a local ICE user fragment belongs to (its first character names it), for what
+ * arrives on a socket that all workers share. ERR_NOT_FOUND. */
+MUST_CHECK int signal_ufrag_worker(const char *ufrag);
+
 /* ---- server API ---- */
 
 /* POST /twirp/livekit.RoomService/<method>; JSON or protobuf by content type. Always fills the

@@ -97,7 +97,9 @@ struct signal {
 
     mono_us now;
     wall_ms wall;
-    mono_us due; /* the earliest room->due, or earlier */
+    mono_us due;    /* the earliest room->due, or earlier */
+    unsigned depth; /* of public calls: callbacks may call back */
+    bool is_finish_due;
 
     struct strmap rooms;
     struct list room_list;
@@ -112,6 +114,10 @@ struct signal {
 
     struct media_command *commands; /* a ring of command_capacity */
     size_t command_capacity, command_head, command_count;
+
+    struct list dcs, dirty_dcs;
+    mono_us dcs_due;
+    bool has_dchan; /* the library was begun here */
 
     struct list webhooks;
     size_t webhook_count;
@@ -180,6 +186,7 @@ struct signal_transport {
 
     /* Our offers. */
     uint32_t offer_id;
+    bool is_restart_due;
     bool is_offer_out;
     mono_us offered_at;
 };
@@ -201,6 +208,7 @@ struct signal_sub {
     enum signal_sub_state state;
     bool is_denied; /* the publisher's SubscriptionPermission; told to the viewer */
     bool is_paused;
+    bool is_refused;                    /* the client cannot take the codec: not tried again */
     struct signal_transport *transport; /* OFFERED, ATTACHED */
     size_t section;
 
@@ -223,7 +231,6 @@ struct signal_track {
 
     /* AddTrackRequest. */
     char cids[SIGNAL_CIDS_MAX][SIGNAL_CID_SIZE];
-    char codec_names[SIGNAL_CIDS_MAX][16];
     size_t cid_count;
     char name[SIGNAL_TEXT_MAX];
     char stream[SIGNAL_TEXT_MAX];
@@ -245,11 +252,12 @@ struct signal_track {
 
     /* State. */
     bool is_muted;
-    bool is_matched;     /* has a section */
-    bool is_announced;   /* others know it */
-    bool is_blocked;     /* told to the worker */
-    bool was_subscribed; /* track_subscribed sent */
-    uint8_t codec;       /* enum rtp_codec, once negotiated */
+    bool is_matched;      /* has a section */
+    bool is_announced;    /* others know it */
+    bool is_blocked;      /* told to the worker */
+    bool was_subscribed;  /* track_subscribed sent */
+    uint8_t codec;        /* enum rtp_codec, once negotiated */
+    uint8_t codec_wanted; /* as announced; NONE: as offered */
     struct signal_transport *transport;
     size_t section;
     struct sfu_track_config config; /* as told to the source worker */
@@ -258,7 +266,7 @@ struct signal_track {
     /* Dynacast: what each worker's subscriptions want, and what the publisher was told. */
     int8_t wanted[SFU_WORKERS_MAX];
     bool has_wanted[SFU_WORKERS_MAX];
-    int8_t told_layer; /* RTP_LAYERS_MAX: nothing told yet */
+    int8_t told_layer; /* RTP_LAYERS_MAX: nothing told yet, i.e. all are sent */
     mono_us lower_at;  /* MONO_NEVER: no lowering pending */
 
     /* Speakers: the last window. */
@@ -310,7 +318,7 @@ struct signal_participant {
     wall_ms joined_at;
     mono_us created_at, lost_at;
     bool is_v1, is_publisher, was_active;
-    bool has_resume_due; /* resuming: the transports have not been checked yet */
+    uint8_t cut_on_resume; /* simulated: 1 = before, 2 = after the first frame */
     uint8_t sdk;
     int32_t client_protocol;
     uint32_t capabilities; /* bit 1 << Capability */
@@ -334,7 +342,10 @@ struct signal_participant {
     mono_us negotiation_at;
 
     struct list data_tracks, data_subs;
+    size_t data_sub_count;
     uint16_t data_handle_next;
+    struct list held; /* reliable packets until its channel takes them */
+    size_t held_size;
     struct signal_reliable_state reliable;
     double data_tokens; /* bytes */
     mono_us data_at, data_told_at;
@@ -363,13 +374,16 @@ struct signal_room {
     mono_us empty_timeout, departure_timeout;
     mono_us created_at, emptied_at;
     wall_ms created_wall;
-    bool had_participant, is_started, is_ruled;
+    bool had_participant, is_ruled, is_closing;
     struct list participants;
+    struct strmap by_identity, by_track_sid;
     struct signal_bits slots; /* in use */
     uint32_t participant_count;
     mono_us due; /* when signal__room_tick() has work */
     mono_us speakers_at, counts_at;
     bool has_audio_windows, has_counts_changed;
+    bool is_policy_due, is_close_due; /* asked for from within a callback */
+    bool is_update_due;               /* participants to be told about at the end of this call */
 };
 
 /* ---- signal.c ---- */
@@ -379,6 +393,14 @@ void signal__command(struct signal *s, const struct media_command *command);
 uint32_t signal__id(struct signal *s);
 /* The room looks at itself at `at` at the latest. */
 void signal__wake(struct signal_room *room, mono_us at);
+bool signal__is_ruled(const struct signal *s, const char *room);
+/* Every public call that hands something in begins and ends with these; wall 0 = not given. */
+void signal__enter(struct signal *s, mono_us now, wall_ms wall);
+void signal__finish(struct signal *s);
+
+/* The first character of an ICE user fragment names the worker. */
+#define SIGNAL_WORKER_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEF"
+_Static_assert(sizeof(SIGNAL_WORKER_LETTERS) == SFU_WORKERS_MAX + 1, "one letter per worker");
 
 /* ---- room.c ---- */
 
@@ -453,7 +475,16 @@ void signal__send_leave(struct signal_participant *p, Livekit__DisconnectReason 
 void signal__session_dismiss(struct signal_session *session, int close_code);
 MUST_CHECK int signal__session_create(struct signal *s, struct signal_session **ret_session);
 void signal__session_free(struct signal_session *session);
+/* The line is gone: the participant is held for a resume; the next tick removes one that never was
+ * connected. */
 void signal__participant_lost(struct signal_participant *p);
+
+/* ---- join.c, ice_servers.c ---- */
+
+void signal__server_info(struct signal *s, Livekit__ServerInfo *ret_info);
+MUST_CHECK int signal__ice_servers_fill(const struct signal_participant *p,
+                                        struct signal_arena *arena, size_t *ret_count,
+                                        Livekit__ICEServer ***ret_servers);
 
 /* ---- dispatch.c ---- */
 
@@ -484,7 +515,7 @@ void signal__transport_command(struct signal_transport *t, enum media_command_ki
 
 /* ---- negotiate.c: the client offers ---- */
 
-/* Answers; ERR_SDP_SYNTAX, ERR_SDP_UNUSABLE, … with `ret_error`: nothing was changed. */
+/* Answers; ERR_SDP_SYNTAX, ERR_SDP_UNUSABLE, … with `ret_error`: the session has to end. */
 MUST_CHECK int signal__answer_offer(struct signal_participant *p,
                                     const Livekit__SessionDescription *offer,
                                     struct sdp_error *ret_error);
@@ -492,13 +523,23 @@ MUST_CHECK int signal__answer_offer(struct signal_participant *p,
 void signal__handle_offer(struct signal_participant *p, const Livekit__SessionDescription *offer);
 /* Copies what was agreed for one section. */
 void signal__section_read(struct signal_section *section, const struct sdp_section *agreed);
+/* The subscription will be sent in this section, from fresh SSRCs. */
+void signal__section_assign(struct signal_transport *t, struct signal_section *section,
+                            struct signal_sub *sub);
+MUST_CHECK int signal__section_send(struct signal_arena *arena,
+                                    const struct signal_section *section,
+                                    struct sdp_send *ret_send);
+/* Prints and sends with the map of mids. */
+MUST_CHECK int signal__send_description(struct signal_transport *t, const struct sdp_session *sdp,
+                                        uint32_t id, bool is_offer);
 void signal__unusable_sdp(struct signal_participant *p, const struct sdp_error *error);
 
 /* ---- ask.c, offer.c: getting a new description agreed ---- */
 
 void signal__negotiation_due(struct signal_participant *p);
-/* Sends media_sections_requirement or our offer if one is due. */
-void signal__negotiate(struct signal_participant *p);
+/* Sends media_sections_requirement or our offer if one is due. False when that took too long and
+ * the participant was removed. */
+bool signal__negotiate(struct signal_participant *p);
 void signal__negotiate_asking(struct signal_participant *p);
 void signal__negotiate_offering(struct signal_participant *p);
 void signal__handle_answer(struct signal_participant *p, const Livekit__SessionDescription *answer);
@@ -511,10 +552,17 @@ void signal__add_track(struct signal_participant *p, const Livekit__AddTrackRequ
 struct signal_track *signal__match_track(struct signal_participant *p, const char *cid,
                                          uint8_t kind);
 /* Binds a track to a section that the client sends in, or refreshes it after an answer. */
-void signal__track_bind(struct signal_track *track, struct signal_transport *t, size_t section);
+MUST_CHECK bool signal__track_bind(struct signal_track *track, struct signal_transport *t,
+                                   size_t section); /* true: others do not know it yet */
 /* The publication ends: subscriptions, section, worker; frees it. Call signal__changed(). */
 void signal__track_remove(struct signal_track *track);
+/* Others hear of it: update, webhook. Reconcile it after the update was flushed. */
 void signal__track_announce(struct signal_track *track);
+/* The encoding that arrives is not the one that stands first in the answer. */
+void signal__track_set_codec(struct signal_track *track, uint8_t codec);
+/* The command for every worker that has the track. */
+void signal__track_command(struct signal_track *track, enum media_command_kind kind,
+                           uint8_t worker);
 void signal__track_set_muted(struct signal_track *track, bool is_muted, bool is_by_server);
 /* Looks whether anybody may receive it, and tells the worker when that changed. */
 void signal__track_update_block(struct signal_track *track);
@@ -530,6 +578,8 @@ void signal__handle_video_size(struct signal_participant *p,
 /* The spatial layer that a subscription should get now: 0..2 or SFU_LAYER_NONE. */
 int8_t signal__layer_for(const struct signal_sub *sub);
 uint8_t signal__temporal_for(const struct signal_sub *sub);
+/* "vp8", "opus", …; "" for NONE. */
+const char *signal__codec_short(uint8_t codec);
 /* What all subscriptions of a track want at most. */
 int8_t signal__track_wanted(const struct signal_track *track);
 void signal__dynacast_update(struct signal_track *track);
@@ -547,6 +597,10 @@ struct signal_sub *signal__sub_find(struct signal_participant *viewer,
 /* Sections, worker and publisher learn that it flows. */
 void signal__sub_attach(struct signal_sub *sub);
 void signal__sub_detach(struct signal_sub *sub);
+/* The client cannot take it: subscription_response, no further try. */
+void signal__sub_refuse(struct signal_sub *sub);
+void signal__send_subscription_error(struct signal_participant *p, const char *track_sid,
+                                     Livekit__SubscriptionError error);
 void signal__sub_free(struct signal_sub *sub);
 void signal__sub_update_target(struct signal_sub *sub);
 void signal__set_wish(struct signal_participant *p, const char *track_sid, bool is_subscribe);
@@ -590,8 +644,11 @@ void signal__dc_handle_sctp(struct signal_dc *dc, const uint8_t *data, size_t si
 MUST_CHECK int signal__dc_send(struct signal_dc *dc, enum signal_label label, const uint8_t *data,
                                size_t size);
 bool signal__dc_is_open(const struct signal_dc *dc, enum signal_label label);
-void signal__dc_tick(struct signal_dc *dc);
-mono_us signal__dc_next_timeout(const struct signal_dc *dc);
+/* All of them: at the end of each call, and by the timer. */
+MUST_CHECK int signal__dcs_init(struct signal *s);
+void signal__dcs_fini(struct signal *s);
+void signal__dcs_finish(struct signal *s);
+void signal__dcs_tick(struct signal *s);
 
 /* A message from a client's channel. */
 void signal__data_receive(struct signal_participant *p, enum signal_label label,
@@ -612,9 +669,12 @@ void signal__data_track_fill(const struct signal_data_track *track,
                              Livekit__DataTrackInfo *ret_message);
 void signal__data_subscribe(struct signal_participant *p,
                             const Livekit__UpdateDataSubscription *request);
+/* The full map of its handles. */
+void signal__data_tracks_tell(struct signal_participant *viewer);
 void signal__data_auto_subscribe(struct signal_participant *viewer);
 void signal__data_track_packet(struct signal_participant *p, const uint8_t *data, size_t size);
 void signal__data_tracks_free(struct signal_participant *p);
+void signal__data_subs_free(struct signal_participant *p);
 
 /* ---- webhook.c ---- */
 
