@@ -1,6 +1,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "base/strbuf.h"
+#include "base/version.h"
 #include "http/http.h"
 #include "http/lesson_internal.h"
 
@@ -254,7 +255,7 @@ static void get_health(void *user, const struct http_request *r, struct http_exc
 {
     (void)user;
     (void)r;
-    reply_json(x, 200, json_pack("{s:s}", "status", "ok"));
+    reply_json(x, 200, json_pack("{s:s, s:s}", "status", "ok", "version", TONGKE_VERSION));
 }
 
 int lesson__rest_routes(struct lesson_api *api)

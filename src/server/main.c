@@ -1,5 +1,5 @@
+#include "base/version.h"
 #include "server/commands.h"
-#include "server/version.h"
 
 #include <stdio.h>
 #include <string.h>

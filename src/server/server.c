@@ -2,12 +2,12 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "http/http.h"
 #include "http/lesson_api.h"
 #include "net/sockaddr.h"
 #include "secure/cert.h"
 #include "server/paths.h"
-#include "server/version.h"
 #include "server/worker.h"
 #include "signal/signal.h"
 #include "store/store.h"

@@ -1,5 +1,5 @@
-#ifndef TK_SERVER_VERSION_H
-#define TK_SERVER_VERSION_H
+#ifndef TK_BASE_VERSION_H
+#define TK_BASE_VERSION_H
 
 #define TONGKE_VERSION "0.1.0"
 
