@@ -11,6 +11,7 @@ struct pkt_pool {
     struct pkt *pkts;
     size_t count;
     size_t local_count;
+    size_t fresh_count; /* at the end of pkts: never taken yet, so that idle memory is not touched */
     struct pkt *local;
     _Atomic(struct pkt *) returned;
 };
@@ -26,14 +27,7 @@ int pkt_pool_create(size_t count, struct pkt_pool **ret_pool)
         return -ENOMEM;
     }
     pool->count = count;
-    pool->local_count = count;
-    for (size_t i = count; i-- > 0;) {
-        struct pkt *p = &pool->pkts[i];
-        p->pool = pool;
-        atomic_init(&p->refs, 0);
-        p->next_free = pool->local;
-        pool->local = p;
-    }
+    pool->fresh_count = count;
     atomic_init(&pool->returned, NULL);
     *ret_pool = pool;
     return 0;
@@ -55,7 +49,7 @@ static void collect_returned(struct pkt_pool *pool)
 size_t pkt_pool_used(struct pkt_pool *pool)
 {
     collect_returned(pool);
-    return pool->count - pool->local_count;
+    return pool->count - pool->local_count - pool->fresh_count;
 }
 
 void pkt_pool_destroy(struct pkt_pool *pool)
@@ -67,7 +61,17 @@ void pkt_pool_destroy(struct pkt_pool *pool)
     free(pool);
 }
 
-struct pkt *pkt_take(struct pkt_pool *pool)
+static struct pkt *take_fresh(struct pkt_pool *pool)
+{
+    if (pool->fresh_count == 0)
+        return NULL;
+    struct pkt *p = &pool->pkts[pool->count - pool->fresh_count--];
+    p->pool = pool;
+    atomic_init(&p->refs, 0);
+    return p;
+}
+
+static struct pkt *take_local(struct pkt_pool *pool)
 {
     if (pool->local == NULL)
         collect_returned(pool);
@@ -76,6 +80,16 @@ struct pkt *pkt_take(struct pkt_pool *pool)
         return NULL;
     pool->local = p->next_free;
     pool->local_count--;
+    return p;
+}
+
+struct pkt *pkt_take(struct pkt_pool *pool)
+{
+    struct pkt *p = take_local(pool);
+    if (p == NULL)
+        p = take_fresh(pool);
+    if (p == NULL)
+        return NULL;
     p->next_free = NULL;
     p->size = 0;
     atomic_store_explicit(&p->refs, 1, memory_order_relaxed);
