@@ -1,0 +1,387 @@
+#include "secure/dtls.h"
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "secure/cert.h"
+#include "secure/secure_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/time.h>
+
+#define RETRANSMIT_FIRST_US 250000
+#define RETRANSMIT_MAX_US   3000000
+#define RECORD_HEADER_SIZE  13           /* RFC 6347, 4.1 */
+#define RECORD_TYPE_FIRST   20           /* change_cipher_spec */
+#define RECORD_TYPE_LAST    23           /* application_data */
+#define RECORD_VERSION      0xfe         /* both 1.0 and 1.2 begin with it */
+#define GCM_RECORD_MIN      (8 + 16 + 1) /* explicit nonce and tag (RFC 5288, 3), one byte */
+#define EXPORTER_LABEL      "EXTRACTOR-dtls_srtp" /* RFC 5764, 4.2 */
+
+/* Plaintext that waits to be polled: pieces of a 16-bit size and the bytes. A record costs 13
+ * bytes and more, so that everything of one datagram fits. */
+#define PLAIN_SIZE_MAX SEC_DTLS_DATAGRAM_MAX
+
+_Static_assert(SEC_DTLS_DATA_MAX + 50 <= SEC_DTLS_MTU, "a record with its overhead fits the MTU");
+
+struct sec_dtls {
+    /* Set at creation. */
+    enum sec_dtls_role role;
+    uint32_t retransmit_us_first;
+    SSL *ssl;
+
+    /* State. */
+    enum sec_dtls_state state;
+    int err;
+    bool is_fingerprint_wrong; /* set inside the handshake */
+    char fingerprint[SEC_FINGERPRINT_SIZE];
+    mono_us timeout_at;
+
+    /* Datagrams and application data on their way. */
+    struct sec__wire wire;
+    struct sec__datagram queue[SEC_DTLS_QUEUE_MAX];
+    size_t plain_at, plain_size;
+    uint8_t plain[PLAIN_SIZE_MAX];
+};
+
+static const struct {
+    const char *name;
+    enum sec_profile profile;
+    size_t salt_size;
+} profiles[] = {
+    {"SRTP_AEAD_AES_128_GCM", SEC_PROFILE_AEAD_AES_128_GCM, 12},
+    {"SRTP_AES128_CM_SHA1_80", SEC_PROFILE_AES128_CM_HMAC_SHA1_80, 14},
+};
+
+/* --- What OpenSSL calls --- */
+
+/* In place of a chain of trust: the certificate has to be the one that the SDP names. */
+int sec__dtls_verify(X509_STORE_CTX *store, void *arg)
+{
+    (void)arg;
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct sec_dtls *d = ssl != NULL ? SSL_get_app_data(ssl) : NULL;
+    X509 *x509 = X509_STORE_CTX_get0_cert(store);
+    char text[SEC_FINGERPRINT_SIZE];
+    if (d == NULL || x509 == NULL || sec__fingerprint_text(x509, text) < 0)
+        return 0;
+    d->is_fingerprint_wrong = strcasecmp(text, d->fingerprint) != 0;
+    X509_STORE_CTX_set_error(store, d->is_fingerprint_wrong ? X509_V_ERR_CERT_REJECTED : X509_V_OK);
+    return !d->is_fingerprint_wrong;
+}
+
+static unsigned retransmit_after(SSL *ssl, unsigned previous_us)
+{
+    const struct sec_dtls *d = SSL_get_app_data(ssl);
+    if (previous_us == 0)
+        return d->retransmit_us_first;
+    return TK_MIN(2 * previous_us, RETRANSMIT_MAX_US);
+}
+
+/* --- Life cycle --- */
+
+void sec_dtls_destroy(struct sec_dtls *d)
+{
+    if (d == NULL)
+        return;
+    SSL_free(d->ssl); /* with its BIO; OpenSSL wipes the keys */
+    OPENSSL_cleanse(d, sizeof(*d));
+    free(d);
+}
+
+int sec_dtls_create(const struct sec_dtls_config *config, struct sec_dtls **ret_dtls)
+{
+    struct sec_dtls *d = calloc(1, sizeof(*d));
+    if (d == NULL)
+        return -ENOMEM;
+    d->role = config->role;
+    d->retransmit_us_first = config->retransmit_us_first != 0
+                                 ? TK_MIN(config->retransmit_us_first, RETRANSMIT_MAX_US)
+                                 : RETRANSMIT_FIRST_US;
+    d->timeout_at = MONO_NEVER;
+    d->wire.out = d->queue;
+    d->ssl = SSL_new(sec__cert_ssl_ctx(config->cert));
+    BIO *bio = sec__bio_create(sec__cert_bio_method(config->cert), &d->wire);
+    if (d->ssl == NULL || bio == NULL) {
+        BIO_free(bio);
+        sec_dtls_destroy(d);
+        return ERR_SEC_CRYPTO;
+    }
+    SSL_set_bio(d->ssl, bio, bio);
+    SSL_set_app_data(d->ssl, d);
+    SSL_set_mtu(d->ssl, SEC_DTLS_MTU);
+    DTLS_set_timer_cb(d->ssl, retransmit_after);
+    if (d->role == SEC_DTLS_CLIENT)
+        SSL_set_connect_state(d->ssl);
+    else
+        SSL_set_accept_state(d->ssl);
+    *ret_dtls = d;
+    return 0;
+}
+
+int sec_dtls_set_fingerprint(struct sec_dtls *d, const char *sha256_text)
+{
+    if (!sec_fingerprint_is_valid(sha256_text))
+        return ERR_MALFORMED;
+    if (d->state != SEC_DTLS_NEW)
+        return strcasecmp(sha256_text, d->fingerprint) == 0 ? 0 : ERR_SEC_FINGERPRINT;
+    memcpy(d->fingerprint, sha256_text, strlen(sha256_text) + 1);
+    return 0;
+}
+
+/* --- The handshake --- */
+
+static void fail(struct sec_dtls *d, int err)
+{
+    d->state = SEC_DTLS_FAILED;
+    d->err = d->is_fingerprint_wrong ? ERR_SEC_FINGERPRINT : err;
+    d->timeout_at = MONO_NEVER;
+    d->plain_size = d->plain_at = 0;
+    ERR_clear_error();
+}
+
+/* Takes OpenSSL's own timer over into our time. */
+static void schedule(struct sec_dtls *d, mono_us now)
+{
+    struct timeval left;
+    d->timeout_at = MONO_NEVER;
+    if (d->state != SEC_DTLS_FAILED && DTLSv1_get_timeout(d->ssl, &left) == 1)
+        d->timeout_at = now + MONO_S(left.tv_sec) + left.tv_usec;
+}
+
+/* The certificate once more, now that the handshake is over: no key without it. */
+static bool is_peer_certificate_right(const struct sec_dtls *d)
+{
+    char text[SEC_FINGERPRINT_SIZE];
+    const X509 *x509 = SSL_get0_peer_certificate(d->ssl);
+    return x509 != NULL && sec__fingerprint_text(x509, text) == 0 &&
+           strcasecmp(text, d->fingerprint) == 0;
+}
+
+/* SSL_ERROR_SYSCALL is what OpenSSL says of some records that it dropped; our BIO has no failures.
+ */
+static bool is_fatal(int why)
+{
+    return why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE && why != SSL_ERROR_SYSCALL;
+}
+
+static void shake(struct sec_dtls *d)
+{
+    ERR_clear_error();
+    int n = SSL_do_handshake(d->ssl);
+    if (n == 1) {
+        d->is_fingerprint_wrong = !is_peer_certificate_right(d);
+        if (d->is_fingerprint_wrong)
+            fail(d, ERR_SEC_FINGERPRINT);
+        else
+            d->state = SEC_DTLS_CONNECTED;
+        return;
+    }
+    if (is_fatal(SSL_get_error(d->ssl, n)))
+        fail(d, ERR_SEC_DTLS);
+}
+
+int sec_dtls_start(struct sec_dtls *d, mono_us now)
+{
+    if (d->state != SEC_DTLS_NEW)
+        return 0;
+    if (d->fingerprint[0] == '\0')
+        return ERR_STATE;
+    d->state = SEC_DTLS_HANDSHAKE;
+    if (d->role == SEC_DTLS_CLIENT)
+        shake(d);
+    schedule(d, now);
+    return d->err;
+}
+
+/* --- Records in --- */
+
+static void plain_push(struct sec_dtls *d, const uint8_t *data, size_t size)
+{
+    if (d->plain_size + 2 + size > sizeof(d->plain))
+        return; /* the caller did not poll: lost, as on the line */
+    put_u16be(d->plain + d->plain_size, (uint16_t)size);
+    memcpy(d->plain + d->plain_size + 2, data, size);
+    d->plain_size += 2 + size;
+}
+
+static void read_records(struct sec_dtls *d)
+{
+    uint8_t piece[SEC_DTLS_DATAGRAM_MAX];
+    while (d->state == SEC_DTLS_CONNECTED) {
+        ERR_clear_error();
+        int n = SSL_read(d->ssl, piece, sizeof(piece));
+        if (n > 0) {
+            plain_push(d, piece, (size_t)n);
+            continue;
+        }
+        int why = SSL_get_error(d->ssl, n);
+        if (why == SSL_ERROR_ZERO_RETURN)
+            d->state = SEC_DTLS_CLOSED;
+        else if (is_fatal(why))
+            fail(d, ERR_SEC_DTLS);
+        else
+            break;
+    }
+}
+
+/*
+ * Lets through whole records only, and after the handshake only encrypted ones that have room for
+ * nonce, tag and a byte. OpenSSL drops the others as well, but after a record that is cut off it
+ * can lose the next datagram, and one without room for a tag it takes for an empty one and marks
+ * its sequence number as seen.
+ *
+ *  0      1       3     5        11     13 (RFC 6347, 4.1)
+ *  | type | version | epoch | sequence | length | fragment …
+ */
+static size_t records_filter(const struct sec_dtls *d, const uint8_t *data, size_t size,
+                             uint8_t *dst)
+{
+    struct rd r = rd_init(data, size);
+    size_t kept = 0;
+    while (rd_left(&r) > RECORD_HEADER_SIZE) {
+        const uint8_t *header = rd_bytes(&r, RECORD_HEADER_SIZE);
+        uint16_t epoch = get_u16be(header + 3), length = get_u16be(header + 11);
+        if (rd_bytes(&r, length) == NULL)
+            break;
+        bool is_type = header[0] >= RECORD_TYPE_FIRST && header[0] <= RECORD_TYPE_LAST;
+        bool is_in_place = d->state == SEC_DTLS_CONNECTED ? epoch == 1 : epoch <= 1;
+        size_t length_min = epoch == 0 ? 1 : GCM_RECORD_MIN;
+        if (!is_type || header[1] != RECORD_VERSION || !is_in_place || length < length_min)
+            continue;
+        memcpy(dst + kept, header, RECORD_HEADER_SIZE + (size_t)length);
+        kept += RECORD_HEADER_SIZE + (size_t)length;
+    }
+    return kept;
+}
+
+int sec_dtls_handle_packet(struct sec_dtls *d, const uint8_t *data, size_t size, mono_us now)
+{
+    if (d->state != SEC_DTLS_HANDSHAKE && d->state != SEC_DTLS_CONNECTED)
+        return ERR_STATE;
+    if (size > SEC_DTLS_DATAGRAM_MAX)
+        return ERR_MALFORMED;
+    d->wire.in.size = (uint16_t)records_filter(d, data, size, d->wire.in.data);
+    if (d->wire.in.size == 0)
+        return ERR_MALFORMED;
+    if (d->state == SEC_DTLS_HANDSHAKE)
+        shake(d);
+    read_records(d);
+    d->wire.in.size = 0;
+    schedule(d, now);
+    return d->err;
+}
+
+void sec_dtls_handle_timeout(struct sec_dtls *d, mono_us now)
+{
+    if (d->state == SEC_DTLS_NEW || d->state == SEC_DTLS_FAILED || now < d->timeout_at)
+        return;
+    ERR_clear_error();
+    if (DTLSv1_handle_timeout(d->ssl) < 0 && d->state == SEC_DTLS_HANDSHAKE)
+        fail(d, ERR_TIMEOUT); /* OpenSSL gives up after twelve retransmissions */
+    schedule(d, now);
+}
+
+mono_us sec_dtls_next_timeout(const struct sec_dtls *d)
+{
+    return d->timeout_at;
+}
+
+/* --- Out --- */
+
+int sec_dtls_send(struct sec_dtls *d, const uint8_t *data, size_t size)
+{
+    if (d->state != SEC_DTLS_CONNECTED)
+        return ERR_STATE;
+    if (size == 0 || size > SEC_DTLS_DATA_MAX)
+        return ERR_LIMIT;
+    ERR_clear_error();
+    return SSL_write(d->ssl, data, (int)size) == (int)size ? 0 : ERR_SEC_DTLS;
+}
+
+void sec_dtls_close(struct sec_dtls *d)
+{
+    if (d->state == SEC_DTLS_CONNECTED) {
+        ERR_clear_error();
+        IGNORE(SSL_shutdown(d->ssl)); /* we do not wait for the answer */
+    }
+    if (d->state != SEC_DTLS_FAILED)
+        d->state = SEC_DTLS_CLOSED;
+    d->timeout_at = MONO_NEVER;
+}
+
+int sec_dtls_poll_transmit(struct sec_dtls *d, uint8_t *dst, size_t dst_size)
+{
+    struct sec__wire *wire = &d->wire;
+    if (wire->out_count == 0)
+        return 0;
+    const struct sec__datagram *first = &wire->out[wire->out_head];
+    if (dst_size < first->size)
+        return ERR_NO_SPACE;
+    memcpy(dst, first->data, first->size);
+    wire->out_head = (wire->out_head + 1) % SEC_DTLS_QUEUE_MAX;
+    wire->out_count--;
+    return first->size;
+}
+
+int sec_dtls_poll_data(struct sec_dtls *d, const uint8_t **ret_data)
+{
+    if (d->plain_at == d->plain_size) {
+        d->plain_at = d->plain_size = 0;
+        return 0;
+    }
+    uint16_t size = get_u16be(d->plain + d->plain_at);
+    *ret_data = d->plain + d->plain_at + 2;
+    d->plain_at += 2u + size;
+    return size;
+}
+
+enum sec_dtls_state sec_dtls_state(const struct sec_dtls *d)
+{
+    return d->state;
+}
+
+int sec_dtls_error(const struct sec_dtls *d)
+{
+    return d->err;
+}
+
+/* --- Keys --- */
+
+static void keys_cut(const uint8_t *key, const uint8_t *salt, size_t salt_size,
+                     enum sec_profile profile, struct sec_srtp_keys *ret_keys)
+{
+    *ret_keys = (struct sec_srtp_keys){.profile = profile};
+    memcpy(ret_keys->key, key, SEC_SRTP_KEY_SIZE);
+    memcpy(ret_keys->salt, salt, salt_size);
+}
+
+int sec_dtls_export_keys(struct sec_dtls *d, struct sec_srtp_keys *ret_send,
+                         struct sec_srtp_keys *ret_receive)
+{
+    if (d->state != SEC_DTLS_CONNECTED)
+        return ERR_STATE;
+    const SRTP_PROTECTION_PROFILE *chosen = SSL_get_selected_srtp_profile(d->ssl);
+    size_t i = 0;
+    while (i < ARRAY_COUNT(profiles) &&
+           (chosen == NULL || strcmp(profiles[i].name, chosen->name) != 0))
+        i++;
+    if (i == ARRAY_COUNT(profiles))
+        return ERR_SEC_PROFILE;
+
+    /* client key, server key, client salt, server salt */
+    uint8_t block[2 * (SEC_SRTP_KEY_SIZE + SEC_SRTP_SALT_SIZE_MAX)];
+    size_t salt_size = profiles[i].salt_size;
+    const uint8_t *salts = block + 2 * SEC_SRTP_KEY_SIZE;
+    if (SSL_export_keying_material(d->ssl, block, 2 * (SEC_SRTP_KEY_SIZE + salt_size),
+                                   EXPORTER_LABEL, strlen(EXPORTER_LABEL), NULL, 0, 0) != 1)
+        return ERR_SEC_CRYPTO;
+    bool is_client = d->role == SEC_DTLS_CLIENT;
+    keys_cut(block, salts, salt_size, profiles[i].profile, is_client ? ret_send : ret_receive);
+    keys_cut(block + SEC_SRTP_KEY_SIZE, salts + salt_size, salt_size, profiles[i].profile,
+             is_client ? ret_receive : ret_send);
+    OPENSSL_cleanse(block, sizeof(block));
+    return 0;
+}

@@ -1,0 +1,77 @@
+/*
+ * The BIO under a DTLS session: one datagram in, a bounded ring of datagrams out. OpenSSL writes a
+ * whole datagram at a time, and reads one; its own memory BIO would lose the boundaries.
+ */
+#include "secure/secure_internal.h"
+
+#include <string.h>
+
+static int wire_write(BIO *bio, const char *data, int size)
+{
+    struct sec__wire *wire = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (size <= 0 || (size_t)size > SEC_DTLS_DATAGRAM_MAX)
+        return -1;
+    if (wire->out_count == SEC_DTLS_QUEUE_MAX) {
+        wire->out_drops++; /* as a full line would: DTLS sends it again */
+        return size;
+    }
+    struct sec__datagram *to = &wire->out[(wire->out_head + wire->out_count) % SEC_DTLS_QUEUE_MAX];
+    memcpy(to->data, data, (size_t)size);
+    to->size = (uint16_t)size;
+    wire->out_count++;
+    return size;
+}
+
+static int wire_read(BIO *bio, char *dst, int size)
+{
+    struct sec__wire *wire = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (wire->in.size == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    int n = TK_MIN(size, wire->in.size);
+    memcpy(dst, wire->in.data, (size_t)n);
+    wire->in.size = 0; /* what does not fit is cut off, as recv(2) does */
+    return n;
+}
+
+static long wire_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+    (void)bio;
+    (void)num;
+    (void)ptr;
+    switch (cmd) {
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_DGRAM_QUERY_MTU:
+    case BIO_CTRL_DGRAM_GET_FALLBACK_MTU:
+        return SEC_DTLS_MTU;
+    default:
+        return 0;
+    }
+}
+
+BIO_METHOD *sec__bio_method_create(void)
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "datagrams");
+    if (method == NULL)
+        return NULL;
+    if (BIO_meth_set_write(method, wire_write) != 1 || BIO_meth_set_read(method, wire_read) != 1 ||
+        BIO_meth_set_ctrl(method, wire_ctrl) != 1) {
+        BIO_meth_free(method);
+        return NULL;
+    }
+    return method;
+}
+
+BIO *sec__bio_create(BIO_METHOD *method, struct sec__wire *wire)
+{
+    BIO *bio = BIO_new(method);
+    if (bio == NULL)
+        return NULL;
+    BIO_set_data(bio, wire);
+    BIO_set_init(bio, 1);
+    return bio;
+}
