@@ -1,0 +1,28 @@
+import type { DeviceProblem } from './types';
+
+/** Browsers give media only to pages from https or from this computer itself. */
+export function canUseDevices(): boolean {
+  return 'mediaDevices' in navigator && typeof navigator.mediaDevices.getUserMedia === 'function';
+}
+
+export function canShareScreen(): boolean {
+  return canUseDevices() && 'getDisplayMedia' in navigator.mediaDevices;
+}
+
+/** The names are those of getUserMedia (Media Capture and Streams, 10.2.1). */
+export function deviceProblemOf(error: unknown): DeviceProblem {
+  if (!canUseDevices()) return 'insecure';
+  switch (error instanceof Error ? error.name : '') {
+    case 'NotAllowedError':
+    case 'SecurityError':
+      return 'refused';
+    case 'NotFoundError':
+    case 'OverconstrainedError':
+      return 'absent';
+    case 'NotReadableError':
+    case 'AbortError':
+      return 'busy';
+    default:
+      return 'failed';
+  }
+}
