@@ -44,6 +44,9 @@ const struct signal_key *token__find_key(const struct signal_key *keys, size_t k
 bool token__mac(const char *secret, const char *data, size_t size,
                 uint8_t ret_mac[TOKEN__MAC_SIZE]);
 
+/* SHA-256 of a webhook's body; false when the crypto library fails. */
+bool token__sha256(const char *data, size_t size, uint8_t ret_hash[TOKEN__MAC_SIZE]);
+
 /* Fills claims from a payload; ERR_TOKEN on wrong types, ERR_MALFORMED on texts too long. */
 MUST_CHECK int token__read_claims(const json_t *payload, struct token_claims *claims);
 /* A new payload without times; NULL when out of memory. */

@@ -12,3 +12,10 @@ bool token__mac(const char *secret, const char *data, size_t size, uint8_t ret_m
                 &length) != NULL &&
            length == TOKEN__MAC_SIZE;
 }
+
+bool token__sha256(const char *data, size_t size, uint8_t ret_hash[TOKEN__MAC_SIZE])
+{
+    unsigned length = 0;
+    return EVP_Digest(data, size, ret_hash, &length, EVP_sha256(), NULL) == 1 &&
+           length == TOKEN__MAC_SIZE;
+}
