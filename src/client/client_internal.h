@@ -70,8 +70,7 @@ void client__ws_close_after_writing(struct client_ws *ws);
 struct client_link {
     struct client *client; /* parent */
     struct udp_socket *udp;
-    struct udp_socket *udp_old; /* after a move, until the next description */
-    struct client_fd udp_fd, udp_old_fd;
+    struct client_fd udp_fd;
     struct client_fd tcps[CLIENT_TCP_MAX];
     size_t tcp_count;
     struct peer *peer; /* made when the first answer tells the DTLS role */
