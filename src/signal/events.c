@@ -33,8 +33,7 @@ static void on_failed(struct signal_transport *t, int err)
                                 : LIVEKIT__DISCONNECT_REASON__CONNECTION_TIMEOUT,
                        is_fatal ? LIVEKIT__LEAVE_REQUEST__ACTION__RECONNECT
                                 : LIVEKIT__LEAVE_REQUEST__ACTION__RESUME);
-    if (p->session != NULL)
-        signal__session_dismiss(p->session, 1000);
+    signal__session_dismiss(p->session, 1000);
     if (is_fatal)
         signal__participant_remove(p, LIVEKIT__DISCONNECT_REASON__MEDIA_FAILURE, false);
     else

@@ -155,9 +155,10 @@ void signal__dynacast_update(struct signal_track *track)
     if (track->kind != RTP_KIND_VIDEO || !track->is_announced)
         return;
     int8_t wanted = signal__track_wanted(track);
-    if (wanted > track->told_layer)
+    int8_t told = TK_MIN(track->told_layer, top_layer(track));
+    if (wanted > told)
         tell(track, wanted);
-    else if (wanted == track->told_layer)
+    else if (wanted == told)
         track->lower_at = MONO_NEVER;
     else if (track->lower_at == MONO_NEVER)
         track->lower_at = track->participant->room->signal->now + SIGNAL_DYNACAST_LOWER_US;

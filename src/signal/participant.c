@@ -175,8 +175,7 @@ void signal__participant_remove(struct signal_participant *p, Livekit__Disconnec
     struct signal_room *room = p->room;
     if (p->session != NULL && reason != LIVEKIT__DISCONNECT_REASON__CLIENT_INITIATED)
         signal__send_leave(p, reason, LIVEKIT__LEAVE_REQUEST__ACTION__DISCONNECT);
-    if (p->session != NULL)
-        signal__session_dismiss(p->session, 1000);
+    signal__session_dismiss(p->session, 1000);
     p->session = NULL;
     p->disconnect_reason = (uint8_t)reason;
     while (!list_is_empty(&p->tracks))

@@ -388,6 +388,19 @@ static bool has_receiver(const struct signal_track *track)
     return !has_viewer;
 }
 
+/* What was dropped meanwhile is missing in every decoder. */
+static void ask_keyframes(struct signal_track *track)
+{
+    for (int8_t layer = 0; layer < (int8_t)track->config.layer_count; layer++) {
+        struct media_command command = {.kind = MEDIA_TRACK_KEYFRAME,
+                                        .worker = track->transport->worker,
+                                        .peer = track->transport->id,
+                                        .track = track->id};
+        command.u.layer = layer;
+        signal__command(track->participant->room->signal, &command);
+    }
+}
+
 void signal__track_update_block(struct signal_track *track)
 {
     const struct signal_participant *p = track->participant;
@@ -400,6 +413,8 @@ void signal__track_update_block(struct signal_track *track)
         return;
     track->is_blocked = is_blocked;
     signal__track_command(track, MEDIA_TRACK_BLOCK, track->transport->worker);
+    if (!is_blocked && track->kind == RTP_KIND_VIDEO)
+        ask_keyframes(track);
 }
 
 void signal__track_set_muted(struct signal_track *track, bool is_muted, bool is_by_server)

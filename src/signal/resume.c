@@ -86,8 +86,7 @@ static void restart_transports(struct signal_participant *p)
 
 void signal__resume(struct signal_participant *p, struct signal_session *session)
 {
-    if (p->session != NULL)
-        signal__session_dismiss(p->session, 1000); /* silently: no leave on the old socket */
+    signal__session_dismiss(p->session, 1000); /* silently: no leave on the old socket */
     p->session = session;
     session->participant = p;
     p->room->signal->stats.resumes++;
@@ -122,8 +121,7 @@ void signal__sync_state(struct signal_participant *p, const Livekit__SyncState *
     if (!knows_published(p, state)) {
         signal__send_leave(p, LIVEKIT__DISCONNECT_REASON__STATE_MISMATCH,
                            LIVEKIT__LEAVE_REQUEST__ACTION__RECONNECT);
-        if (p->session != NULL)
-            signal__session_dismiss(p->session, 1000);
+        signal__session_dismiss(p->session, 1000);
         signal__participant_remove(p, LIVEKIT__DISCONNECT_REASON__STATE_MISMATCH, false);
         return;
     }

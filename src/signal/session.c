@@ -128,6 +128,8 @@ void signal__send_leave(struct signal_participant *p, Livekit__DisconnectReason 
 
 void signal__session_dismiss(struct signal_session *session, int close_code)
 {
+    if (session == NULL)
+        return;
     if (session->participant != NULL)
         session->participant->session = NULL;
     session->participant = NULL;

@@ -471,7 +471,8 @@ void signal__session_push(struct signal_session *session, struct signal_frame *f
 void signal__send(struct signal_participant *p, const Livekit__SignalResponse *response);
 void signal__send_leave(struct signal_participant *p, Livekit__DisconnectReason reason,
                         Livekit__LeaveRequest__Action action);
-/* Closes the socket after the frames that wait; the participant is no longer its. */
+/* Closes the socket after the frames that wait; the participant is no longer its. NULL is a
+ * no-op. */
 void signal__session_dismiss(struct signal_session *session, int close_code);
 MUST_CHECK int signal__session_create(struct signal *s, struct signal_session **ret_session);
 void signal__session_free(struct signal_session *session);

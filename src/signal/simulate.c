@@ -6,8 +6,7 @@ static void leave(struct signal_participant *p, Livekit__DisconnectReason reason
                   Livekit__LeaveRequest__Action action)
 {
     signal__send_leave(p, reason, action);
-    if (p->session != NULL)
-        signal__session_dismiss(p->session, 1000);
+    signal__session_dismiss(p->session, 1000);
     if (action == LIVEKIT__LEAVE_REQUEST__ACTION__RESUME)
         signal__participant_lost(p);
     else
@@ -23,8 +22,7 @@ void signal__simulate(struct signal_participant *p, const Livekit__SimulateScena
         break;
     case LIVEKIT__SIMULATE_SCENARIO__SCENARIO_NODE_FAILURE:
         /* As if the process had gone: no word, and nothing to resume. */
-        if (p->session != NULL)
-            signal__session_dismiss(p->session, 1011);
+        signal__session_dismiss(p->session, 1011);
         signal__participant_remove(p, LIVEKIT__DISCONNECT_REASON__SERVER_SHUTDOWN, false);
         break;
     case LIVEKIT__SIMULATE_SCENARIO__SCENARIO_SERVER_LEAVE:

@@ -559,11 +559,22 @@ void world_settle(struct world *w)
     }
 }
 
+static void ping(struct client *c)
+{
+    Livekit__SignalRequest request = LIVEKIT__SIGNAL_REQUEST__INIT;
+    request.message_case = LIVEKIT__SIGNAL_REQUEST__MESSAGE_PING;
+    request.ping = c->world->wall;
+    client_send(c, &request);
+}
+
 void world_advance(struct world *w, mono_us by)
 {
     for (mono_us end = w->now + by; w->now < end;) {
         w->now += MONO_MS(100);
         w->wall += 100;
+        for (size_t i = 0; i < w->client_count && w->now % MONO_S(5) == 0; i++)
+            if (w->clients[i].session != NULL && !w->clients[i].is_silent)
+                ping(&w->clients[i]);
         signal_handle_timeout(w->signal, w->now, w->wall);
         world_settle(w);
     }

@@ -33,6 +33,7 @@ struct client {
     struct token_claims claims;
     struct signal_session *session; /* NULL: closed */
     bool is_v1, is_closed;
+    bool is_silent; /* sends no pings */
     int close_code;
     bool is_auto_offer; /* offers when asked to; default true */
     bool has_auto_subscribe, has_adaptive_stream, has_auto_subscribe_data;
