@@ -1,0 +1,62 @@
+// Runs in the browser: a room on window.room, what happened to it on window.seen, and figures about tracks.
+/* global LivekitClient */
+window.seen = { data: [], rpc: [], texts: [], bytes: [], states: [], mutes: [] };
+
+window.join = async (url, token, options = {}) => {
+  const { roomOptions = {}, connectOptions = {} } = options;
+  const room = new LivekitClient.Room(roomOptions);
+  window.room = room;
+  const { RoomEvent } = LivekitClient;
+  room.on(RoomEvent.DataReceived, (payload, participant, _kind, topic) => {
+    window.seen.data.push({ text: new TextDecoder().decode(payload), from: participant?.identity, topic });
+  });
+  room.on(RoomEvent.ConnectionStateChanged, (state) => window.seen.states.push(state));
+  room.on(RoomEvent.TrackMuted, (p, who) => window.seen.mutes.push(`${who.identity} ${p.kind} muted`));
+  room.on(RoomEvent.TrackUnmuted, (p, who) => window.seen.mutes.push(`${who.identity} ${p.kind} unmuted`));
+  room.on(RoomEvent.Disconnected, (reason) => window.seen.states.push(`reason ${reason}`));
+  room.on(RoomEvent.TrackSubscribed, (track) => {
+    const element = track.attach();
+    element.muted = true;
+    document.body.append(element);
+  });
+  room.registerTextStreamHandler('notes', async (reader, from) => {
+    window.seen.texts.push({ text: await reader.readAll(), from: from.identity });
+  });
+  room.registerByteStreamHandler('files', async (reader, from) => {
+    const parts = await reader.readAll();
+    window.seen.bytes.push({ size: parts.reduce((sum, part) => sum + part.length, 0), from: from.identity });
+  });
+  room.registerRpcMethod?.('double', async (call) => String(Number(call.payload) * 2));
+  room.localParticipant.registerRpcMethod?.('double', async (call) => String(Number(call.payload) * 2));
+  await room.connect(url, token, connectOptions);
+  return room.localParticipant.sid;
+};
+
+/** A remote publication, by identity and source. */
+window.publication = (identity, source) => window.room.remoteParticipants.get(identity)?.getTrackPublication(source);
+
+/** What arrives of a remote track now, from WebRTC's statistics. */
+window.inbound = async (identity, source) => {
+  const track = window.publication(identity, source)?.track;
+  if (!track) return null;
+  const report = await track.getRTCStatsReport();
+  let found = null;
+  report?.forEach((stat) => {
+    if (stat.type === 'inbound-rtp') {
+      found = {
+        ssrc: stat.ssrc,
+        packets: stat.packetsReceived,
+        lost: stat.packetsLost,
+        framesDecoded: stat.framesDecoded ?? 0,
+        freezes: stat.freezeCount ?? 0,
+        width: stat.frameWidth ?? 0,
+        height: stat.frameHeight ?? 0,
+        level: stat.audioLevel ?? 0,
+        energy: stat.totalAudioEnergy ?? 0,
+        nacks: stat.nackCount ?? 0,
+        plis: stat.pliCount ?? 0,
+      };
+    }
+  });
+  return found;
+};
