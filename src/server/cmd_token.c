@@ -1,10 +1,9 @@
 /* `tongke token`: signs an access token for scripts and links. */
 
-#include "server/commands.h"
-
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "base/time.h"
+#include "server/commands.h"
 #include "signal/token.h"
 
 #include <errno.h>

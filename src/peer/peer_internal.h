@@ -1,0 +1,38 @@
+#ifndef TK_PEER_PEER_INTERNAL_H
+#define TK_PEER_PEER_INTERNAL_H
+
+/* The peer's own struct, shared by peer.c (the calls) and peer_event.c (what follows from them). */
+
+#include "ice/agent.h"
+#include "peer/peer.h"
+#include "secure/dtls.h"
+
+#define PEER_EVENTS_MAX 64 /* waiting for peer_poll_event(); the caller polls after each call */
+
+struct peer {
+    /* Owned parts. */
+    struct ice_agent *ice;
+    struct sec_dtls *dtls;
+    struct sec_srtp *srtp_send, *srtp_receive; /* NULL before DTLS is up */
+
+    /* State. */
+    mono_us now; /* of the last call that brought one */
+    bool has_fingerprint;
+    bool is_ice_up;    /* a pair is selected and heard */
+    bool is_connected; /* the last event told was CONNECTED */
+    bool is_failed;    /* FAILED was told; nothing is told any more, except after an ICE restart */
+    struct addr media_from, media_to;
+    struct addr dtls_from, dtls_to; /* before a pair is selected: where a DTLS datagram came from */
+
+    /* Events that wait, a ring. */
+    struct peer_event events[PEER_EVENTS_MAX];
+    size_t event_head, event_count;
+
+    struct peer_stats stats;
+};
+
+/* Takes what ICE and DTLS have to tell and turns it into events; after every call. */
+void peer__pump(struct peer *p, mono_us now);
+void peer__push(struct peer *p, enum peer_event_kind kind, int err, const struct addr *addr);
+
+#endif
