@@ -15,6 +15,35 @@
 /* A jump in the file's times that is followed rather than smoothed over. */
 #define JUMP_US 60000
 
+static double sample_at(const AVFrame *f, int channel, int index)
+{
+    bool is_planar = av_sample_fmt_is_planar((enum AVSampleFormat)f->format) != 0;
+    const uint8_t *plane = f->extended_data[is_planar ? channel : 0];
+    int at = is_planar ? index : index * f->ch_layout.nb_channels + channel;
+    switch (av_get_packed_sample_fmt((enum AVSampleFormat)f->format)) {
+    case AV_SAMPLE_FMT_S16:
+        return ((const int16_t *)(const void *)plane)[at] / 32768.0;
+    case AV_SAMPLE_FMT_FLT:
+        return (double)((const float *)(const void *)plane)[at];
+    default:
+        return 0;
+    }
+}
+
+/* The level of a block of sound in -dBov (RFC 6464, 3). */
+static uint8_t level_of(const AVFrame *f)
+{
+    double sum = 0;
+    int count = f->nb_samples * f->ch_layout.nb_channels;
+    for (int c = 0; c < f->ch_layout.nb_channels; c++)
+        for (int i = 0; i < f->nb_samples; i++)
+            sum += sample_at(f, c, i) * sample_at(f, c, i);
+    if (count == 0 || sum <= 0)
+        return 127;
+    double dbov = -10 * log10(sum / count);
+    return (uint8_t)TK_MIN(TK_MAX(dbov, 0.0), 127.0);
+}
+
 static int open_encoder(struct media_audio *a, struct media_error *error)
 {
     const AVCodec *codec = avcodec_find_encoder_by_name("libopus");
@@ -98,7 +127,7 @@ static int resample_into_fifo(struct media_audio *a)
     return err < 0 ? err : 0;
 }
 
-static int emit_encoded(struct media_audio *a)
+static int emit_encoded(struct media_audio *a, uint8_t level)
 {
     AVPacket *packet = av_packet_alloc();
     if (packet == NULL)
@@ -112,6 +141,7 @@ static int emit_encoded(struct media_audio *a)
                                          .pts = av_rescale(packet->pts, 1000000, RATE_HZ),
                                          .duration = MONO_MS(20),
                                          .is_keyframe = true,
+                                         .level_dbov = level,
                                      });
         av_packet_unref(packet);
     }
@@ -132,7 +162,7 @@ static int encode_blocks(struct media_audio *a)
         a->fifo_pts += MONO_MS(20);
         err = avcodec_send_frame(a->encoder, a->block);
         if (err >= 0)
-            err = emit_encoded(a);
+            err = emit_encoded(a, level_of(a->block));
     }
     return err;
 }
@@ -168,6 +198,19 @@ static int take_decoded(struct media_audio *a)
     return err == AVERROR(EAGAIN) || err == AVERROR_EOF ? 0 : err;
 }
 
+/* Decodes only to hear how loud it is; what cannot be decoded counts as silence. */
+static uint8_t packet_level(struct media_audio *a, const AVPacket *packet)
+{
+    uint8_t level = 127;
+    if (avcodec_send_packet(a->decoder, packet) < 0)
+        return level;
+    while (avcodec_receive_frame(a->decoder, a->decoded) >= 0) {
+        level = TK_MIN(level, level_of(a->decoded));
+        av_frame_unref(a->decoded);
+    }
+    return level;
+}
+
 static int pass(struct media_audio *a, const AVPacket *packet)
 {
     int64_t ts = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
@@ -181,6 +224,7 @@ static int pass(struct media_audio *a, const AVPacket *packet)
                                       .duration = av_rescale_q(
                                           packet->duration, a->stream->time_base, AV_TIME_BASE_Q),
                                       .is_keyframe = true,
+                                      .level_dbov = packet_level(a, packet),
                                   });
 }
 
@@ -195,10 +239,8 @@ int media__audio_open(struct media_source *s, AVStream *stream, struct media_err
     a->channels = stream->codecpar->ch_layout.nb_channels >= 2 ? 2 : 1;
     a->is_passed = s->config.may_pass_through && stream->codecpar->codec_id == AV_CODEC_ID_OPUS &&
                    stream->codecpar->ch_layout.nb_channels <= 2;
-    if (a->is_passed)
-        return 0;
     int err = media__open_decoder(s, stream, &a->decoder, error);
-    if (err == 0)
+    if (err == 0 && !a->is_passed)
         err = open_encoder(a, error);
     if (err == 0)
         err = alloc_buffers(a);
@@ -207,8 +249,12 @@ int media__audio_open(struct media_source *s, AVStream *stream, struct media_err
 
 int media__audio_push(struct media_audio *a, AVPacket *packet)
 {
-    if (a->is_passed)
-        return packet != NULL ? pass(a, packet) : 0;
+    if (a->is_passed && packet != NULL)
+        return pass(a, packet);
+    if (a->is_passed) {
+        avcodec_flush_buffers(a->decoder);
+        return 0;
+    }
     int err = avcodec_send_packet(a->decoder, packet);
     if (err >= 0)
         err = take_decoded(a);

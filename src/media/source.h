@@ -49,9 +49,10 @@ struct media_frame {
     enum rtp_kind kind;
     uint8_t *data;
     size_t size;
-    mono_us pts;      /* from the start of the source, growing over loops; may begin below 0 */
-    mono_us duration; /* 0 unknown */
-    bool is_keyframe; /* audio: always */
+    mono_us pts;        /* from the start of the source, growing over loops; may begin below 0 */
+    mono_us duration;   /* 0 unknown */
+    bool is_keyframe;   /* audio: always */
+    uint8_t level_dbov; /* audio: 0 (loudest) .. 127 (silence), as in RFC 6464 */
 };
 
 /* What went wrong, in words for the person who named the file. */

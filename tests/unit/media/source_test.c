@@ -36,7 +36,7 @@ static void make_clip(const char *name, const char *arguments)
 }
 
 struct seen {
-    unsigned audio, video, keyframes;
+    unsigned audio, video, keyframes, level_sum;
     mono_us audio_first, video_first, audio_last, video_last;
     bool is_ordered;
     bool starts_with_keyframe;
@@ -46,6 +46,7 @@ struct seen {
 static void note_frame(struct seen *s, const struct media_frame *f)
 {
     if (f->kind == RTP_KIND_AUDIO) {
+        s->level_sum += f->level_dbov;
         if (s->audio++ == 0)
             s->audio_first = f->pts;
         else if (f->pts <= s->audio_last)
@@ -132,6 +133,7 @@ static void reads_clip(const struct clip *c)
     assert_true(seen.is_ordered);
     if (c->has_audio) {
         assert_in_range(seen.audio, 98, 104); /* 100 frames of 20 ms, and the codec's own delay */
+        assert_in_range(seen.level_sum / seen.audio, 18, 26); /* sine of 1/8: -21 dB */
         assert_in_range(seen.audio_last + MONO_S(1), MONO_MS(2900), MONO_MS(3100));
     }
     if (c->has_video) {
