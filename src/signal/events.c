@@ -18,12 +18,12 @@ static void on_connected(struct signal_transport *t)
         signal__participant_set_active(p);
 }
 
-/* The client is asked to resume; its session is kept. A DTLS failure needs a new connection. */
+/* A line that was lost is resumed, the session kept; whatever else failed needs a new connection.
+ */
 static void on_failed(struct signal_transport *t, int err)
 {
     struct signal_participant *p = t->participant;
-    bool is_fatal = err == ERR_SEC_FINGERPRINT || err == ERR_SEC_PROFILE || err == ERR_SEC_CRYPTO ||
-                    err == ERR_SEC_KEY_LIMIT || err == ERR_SEC_AUTH;
+    bool is_fatal = err != ERR_TIMEOUT;
     t->is_connected = false;
     signal__quality_lost(p);
     if (p->session == NULL && !is_fatal)

@@ -52,6 +52,17 @@ static int check_token(struct signal *s, const struct signal_join_request *reque
     return 0;
 }
 
+/* A legacy publish-only companion: "identity#suffix". */
+static int append_suffix(char identity[SIGNAL_TEXT_MAX], const char *suffix)
+{
+    size_t used = strlen(identity), more = strlen(suffix);
+    if (used + 1 + more >= SIGNAL_TEXT_MAX)
+        return ERR_LIMIT;
+    identity[used] = '#';
+    memcpy(identity + used + 1, suffix, more + 1);
+    return 0;
+}
+
 static int check_params(const struct signal_join_request *request, struct joining *j)
 {
     const char *reason = "malformed join request";
@@ -67,12 +78,9 @@ static int check_params(const struct signal_join_request *request, struct joinin
         return 0;
     if (!j->claims.grants.can_publish)
         return refuse(j, ERR_NOT_ALLOWED, 401, "permissions denied");
-    char *identity = j->claims.grants.identity;
-    size_t used = strlen(identity);
-    if (used + 1 + strlen(j->params.publish) >= SIGNAL_TEXT_MAX)
-        return refuse(j, ERR_LIMIT, 400, "identity is too long");
-    snprintf(identity + used, SIGNAL_TEXT_MAX - used, "#%s", j->params.publish);
-    return 0;
+    return append_suffix(j->claims.grants.identity, j->params.publish) == 0
+               ? 0
+               : refuse(j, ERR_LIMIT, 400, "identity is too long");
 }
 
 static uint32_t counted(const struct signal_room *room)
