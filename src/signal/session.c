@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAMES_MAX 65536
+#define FRAMES_MAX     65536
+#define REQUESTS_PER_S 200.0
+#define REQUESTS_BURST 2000.0 /* a join with many candidates and tracks is a few hundred */
 
 static void list_writable(struct signal_session *session)
 {
@@ -23,6 +25,7 @@ int signal__session_create(struct signal *s, struct signal_session **ret_session
         return -ENOMEM;
     session->signal = s;
     session->heard_at = s->now;
+    session->request_tokens = REQUESTS_BURST;
     list_init(&session->writable_link);
     list_push_back(&s->sessions, &session->link);
     s->stats.sessions++;
@@ -155,22 +158,49 @@ static Livekit__SignalRequest *parse(const void *data, size_t size, bool is_text
     return (Livekit__SignalRequest *)message;
 }
 
+/* A token bucket; over it requests are dropped and the client is told once per burst. */
+static bool is_within_rate(struct signal_session *session, mono_us now)
+{
+    double passed_s = (double)(now - session->heard_at) / 1e6;
+    session->request_tokens += passed_s * REQUESTS_PER_S;
+    if (session->request_tokens >= REQUESTS_BURST)
+        session->request_tokens = REQUESTS_BURST;
+    if (session->request_tokens >= 1) {
+        session->request_tokens -= 1;
+        session->was_told_limit = false;
+        return true;
+    }
+    session->signal->stats.over_limit++;
+    if (!session->was_told_limit && session->participant != NULL)
+        signal__send_request_response(session->participant, 0,
+                                      LIVEKIT__REQUEST_RESPONSE__REASON__LIMIT_EXCEEDED,
+                                      "more than 200 signalling requests a second");
+    session->was_told_limit = true;
+    return false;
+}
+
+static void receive(struct signal_session *session, const void *data, size_t size, bool is_text)
+{
+    Livekit__SignalRequest *request =
+        size <= SIGNAL_MESSAGE_MAX ? parse(data, size, is_text) : NULL;
+    if (request == NULL) {
+        session->signal->stats.malformed++;
+        return;
+    }
+    signal__dispatch(session->participant, request);
+    livekit__signal_request__free_unpacked(request, NULL);
+}
+
 void signal_session_receive(struct signal_session *session, const void *data, size_t size,
                             bool is_text, mono_us now, wall_ms wall)
 {
     struct signal *s = session->signal;
     signal__enter(s, now, wall);
+    bool is_taken = session->participant != NULL && is_within_rate(session, now);
     session->heard_at = now;
     session->is_text = is_text;
-    Livekit__SignalRequest *request = session->participant != NULL && size <= SIGNAL_MESSAGE_MAX
-                                          ? parse(data, size, is_text)
-                                          : NULL;
-    if (request != NULL) {
-        signal__dispatch(session->participant, request);
-        livekit__signal_request__free_unpacked(request, NULL);
-    } else if (session->participant != NULL) {
-        s->stats.malformed++;
-    }
+    if (is_taken)
+        receive(session, data, size, is_text);
     signal__finish(s);
 }
 

@@ -140,6 +140,8 @@ struct signal_session {
     bool is_closing; /* -1 after the last frame */
     int close_code;
     mono_us heard_at;
+    double request_tokens; /* of the rate limit */
+    bool was_told_limit;
 };
 
 /* One m= section as it was last agreed. */

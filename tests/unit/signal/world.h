@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 
-#define WORLD_CLIENTS_MAX  8
+#define WORLD_CLIENTS_MAX  24
 #define WORLD_SECTIONS_MAX 40
 #define WORLD_FRAMES_MAX   4096
 #define WORLD_THINGS_MAX   512
