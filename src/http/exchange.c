@@ -57,6 +57,7 @@ struct http_exchange *http__exchange_create(struct http__conn *conn)
         return NULL;
     ex->conn = conn;
     ex->fd = -1;
+    list_init(&ex->waiting);
     strbuf_init(&ex->body_in, HTTP_BODY_SIZE_MAX);
     strbuf_init(&ex->headers_extra, HTTP__EXTRA_HEADERS_SIZE);
     strbuf_init(&ex->out, HEADERS_OUT_MAX);
@@ -65,6 +66,7 @@ struct http_exchange *http__exchange_create(struct http__conn *conn)
 
 static void destroy(struct http_exchange *ex)
 {
+    list_remove(&ex->waiting);
     strbuf_fini(&ex->body_in);
     strbuf_fini(&ex->headers_extra);
     strbuf_fini(&ex->out);

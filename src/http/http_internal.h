@@ -22,6 +22,7 @@ struct webhook_queue;
 #define HTTP__CHUNK_SIZE          ((size_t)64 << 10) /* of a body that is being sent */
 #define HTTP__URI_MAX             65000u /* characters of a path or one query parameter in lws */
 #define HTTP__SIGNAL_BURST        32     /* frames written per writable turn */
+#define HTTP__LATE_ANSWER_S       120
 #define HTTP__PING_INTERVAL_S     10
 #define HTTP__SILENCE_MAX_S       30
 
@@ -40,6 +41,8 @@ struct http__request_copy {
 };
 
 struct http_exchange {
+    struct list waiting;     /* in server->waiting, alone otherwise */
+    uint64_t ticket;         /* of the answer that signalling will give */
     struct http__conn *conn; /* NULL: the client has gone */
     struct http__request_copy in;
     struct strbuf body_in;
@@ -104,6 +107,7 @@ struct http_server {
 
     struct list conns;
     uint32_t conn_count;
+    struct list waiting; /* exchanges whose answer signalling gives later */
     lws_sorted_usec_list_t timer;
     uint8_t *frame; /* LWS_PRE + the largest frame sent so far */
     size_t frame_capacity;
@@ -179,6 +183,8 @@ void http__signal_twirp(struct http_server *h, struct http_exchange *ex);
 /* Asks for a writable turn for every session that has frames waiting; hands webhooks on. */
 void http__signal_flush(struct http_server *h);
 void http__signal_input(struct http_server *h);
+/* Drops the exchanges that still wait for signalling; their clients have gone. */
+void http__signal_abandon(struct http_server *h);
 
 /* ---- static.c ---- */
 

@@ -9,13 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SERV_BUF_SIZE    32768
-#define RX_BUFFER_SIZE   16384
-#define HEADER_DATA_SIZE (160u << 10) /* HTTP_HEADERS_SIZE_MAX and room to notice what is longer \
-                                       */
-#define IDLE_S          15            /* between two requests on one connection */
-#define FIRST_BYTE_S    20            /* for headers, TLS handshakes and request bodies to go on */
-#define SEND_STALL_S    120           /* for a slow line to take the next part of an answer */
+#define SERV_BUF_SIZE  32768
+#define RX_BUFFER_SIZE 16384
+#define HEADER_DATA_SIZE                                                               \
+    (160u << 10)            /* HTTP_HEADERS_SIZE_MAX and room to notice what is longer \
+                             */
+#define IDLE_S          15  /* between two requests on one connection */
+#define FIRST_BYTE_S    20  /* for headers, TLS handshakes and request bodies to go on */
+#define SEND_STALL_S    120 /* for a slow line to take the next part of an answer */
 #define LISTEN_PROTOCOL "tongke-listen"
 #define WAIT_MAX        (MONO_S(3600))
 
@@ -157,8 +158,7 @@ static int on_upgrade(struct http_server *h, struct http__conn *conn, struct lws
     int rc = http__request_read(wsi, &ex->in, &is_options);
     if (rc != 0)
         return refuse_request(ex, wsi, rc);
-    if (strcasecmp(name, "websocket") != 0 ||
-        lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <= 0 ||
+    if (strcasecmp(name, "websocket") != 0 || lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <= 0 ||
         lws_hdr_total_length(wsi, WSI_TOKEN_KEY) <= 0)
         return refuse(ex, wsi, 400, "not a WebSocket upgrade\n");
     rc = http__ws_upgrade(h, conn, ex);
@@ -359,6 +359,7 @@ int http_server_create(const struct http_config *config, struct http_server **re
     if (h->config.connection_count_max == 0)
         h->config.connection_count_max = HTTP__CONNECTIONS_DEFAULT;
     list_init(&h->conns);
+    list_init(&h->waiting);
     lws_set_log_level(LLL_ERR | LLL_WARN, log_library);
     int rc = start(h, config);
     if (rc != 0) {
@@ -375,6 +376,7 @@ void http_server_destroy(struct http_server *h)
         return;
     if (h->context != NULL)
         lws_context_destroy(h->context);
+    http__signal_abandon(h);
     for (size_t i = 0; i < h->listener_count; i++) {
         if (h->listeners[i] >= 0)
             close(h->listeners[i]);

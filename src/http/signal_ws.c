@@ -101,6 +101,15 @@ static bool split_twirp(char *path, const char **ret_service, const char **ret_m
     return true;
 }
 
+/* The answer comes later, from a participant; the exchange outlives its client until then. */
+static void wait_for_reply(struct http_server *h, struct http_exchange *ex, uint64_t ticket)
+{
+    ex->is_handed_out = true;
+    ex->ticket = ticket;
+    list_push_back(&h->waiting, &ex->waiting);
+    lws_set_timeout(ex->conn->wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP__LATE_ANSWER_S);
+}
+
 void http__signal_twirp(struct http_server *h, struct http_exchange *ex)
 {
     static const char bad_route[] =
@@ -117,8 +126,44 @@ void http__signal_twirp(struct http_server *h, struct http_exchange *ex)
     signal_twirp(h->config.signal, service, method, request->content_type,
                  or_null(request->authorization), request->body, request->body_size, mono_now(),
                  wall_now(), &reply);
-    send_reply(ex, &reply);
+    if (reply.status == 0)
+        wait_for_reply(h, ex, reply.ticket);
+    else
+        send_reply(ex, &reply);
     http__signal_input(h);
+}
+
+static struct http_exchange *find_waiting(struct http_server *h, uint64_t ticket)
+{
+    LIST_FOR_EACH(it, &h->waiting)
+    {
+        struct http_exchange *ex = CONTAINER_OF(it, struct http_exchange, waiting);
+        if (ex->ticket == ticket)
+            return ex;
+    }
+    return NULL;
+}
+
+static void flush_replies(struct http_server *h)
+{
+    uint64_t ticket;
+    struct signal_reply reply;
+    while (signal_poll_reply(h->config.signal, &ticket, &reply) == 1) {
+        struct http_exchange *ex = find_waiting(h, ticket);
+        if (ex == NULL) {
+            free(reply.body);
+            continue;
+        }
+        list_remove(&ex->waiting);
+        send_reply(ex, &reply);
+    }
+}
+
+void http__signal_abandon(struct http_server *h)
+{
+    for (struct list *it = list_pop_front(&h->waiting); it != NULL;
+         it = list_pop_front(&h->waiting))
+        http_reply_error(CONTAINER_OF(it, struct http_exchange, waiting), ERR_CLOSED, NULL);
 }
 
 /* ---- what signalling has waiting ---- */
@@ -143,5 +188,6 @@ void http__signal_flush(struct http_server *h)
         if (ws != NULL && ws->is_open)
             lws_callback_on_writable(ws->conn->wsi);
     }
+    flush_replies(h);
     flush_webhooks(h);
 }

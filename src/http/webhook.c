@@ -66,8 +66,9 @@ static char *complete_body(struct webhook_queue *q, const char *body, char **ret
     const char *room = json_string_value(json_object_get(json_object_get(root, "room"), "name"));
     uint32_t lost = atomic_exchange_explicit(&q->dropped_unreported, 0, memory_order_relaxed);
     char *text = NULL;
+    json_int_t told = json_integer_value(json_object_get(root, "numDropped"));
     if (lost > 0)
-        IGNORE(json_object_set_new(root, "numDropped", json_integer(lost))); /* only a hint */
+        IGNORE(json_object_set_new(root, "numDropped", json_integer(told + lost))); /* a hint */
     *ret_room = strdup(room != NULL ? room : "");
     if (root != NULL && *ret_room != NULL)
         text = json_dumps(root, JSON_COMPACT);

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "signal/data_packet.h"
+#include "signal/rpc.h"
 #include "signal/signal_internal.h"
 
 #include <errno.h>
@@ -175,6 +176,8 @@ void signal__data_receive(struct signal_participant *p, enum signal_label label,
         s->stats.malformed++;
         return;
     }
+    if (is_reliable && signal__rpc_receive(p, data, size))
+        return;
     if (!is_allowed(p, &packet) || (is_reliable && is_repeated(p, &packet)))
         return;
     struct signal_frame *frame = signal__frame_alloc(size + DATA_STAMP_MAX);

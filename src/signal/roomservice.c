@@ -1,4 +1,6 @@
 #include "base/err.h"
+#include "signal/data_packet.h"
+#include "signal/rpc.h"
 #include "signal/twirp_internal.h"
 
 #include <errno.h>
@@ -209,7 +211,7 @@ static char **destinations(struct twirp_call *call, const Livekit__SendDataReque
     return list;
 }
 
-static enum twirp_code send_packet(struct twirp_call *call, const Livekit__DataPacket *packet,
+enum twirp_code twirp__send_packet(struct twirp_call *call, const Livekit__DataPacket *packet,
                                    bool is_reliable)
 {
     size_t size = livekit__data_packet__get_packed_size(packet);
@@ -231,10 +233,10 @@ static enum twirp_code send_data(struct twirp_call *call)
     packet.destination_identities = destinations(call, request, &packet.n_destination_identities);
     if (packet.destination_identities == NULL)
         return no_memory(call);
+    if (packet.n_destination_identities > DATA_DESTINATIONS_MAX)
+        return twirp__fail(call, TWIRP_INVALID_ARGUMENT, "more than 256 destinations");
     user.payload = request->data;
     user.nonce = request->nonce;
-    user.n_destination_identities = packet.n_destination_identities;
-    user.destination_identities = packet.destination_identities;
     if (request->topic_presence_case == LIVEKIT__SEND_DATA_REQUEST__TOPIC_PRESENCE_TOPIC) {
         user.topic_presence_case = LIVEKIT__USER_PACKET__TOPIC_PRESENCE_TOPIC;
         user.topic = request->topic;
@@ -243,8 +245,8 @@ static enum twirp_code send_data(struct twirp_call *call)
     packet.user = &user;
     /* Only unknown destinations: for nobody, not for everybody. */
     if (!is_addressed || packet.n_destination_identities > 0) {
-        enum twirp_code code =
-            send_packet(call, &packet, request->kind == LIVEKIT__DATA_PACKET__KIND__RELIABLE);
+        enum twirp_code code = twirp__send_packet(
+            call, &packet, request->kind == LIVEKIT__DATA_PACKET__KIND__RELIABLE);
         if (code != TWIRP_OK)
             return code;
     }
@@ -279,6 +281,8 @@ const struct twirp_method twirp__room_methods[] = {
     {"UpdateSubscriptions", REQUEST(update_subscriptions_request), TWIRP_GRANT_ADMIN,
      TWIRP_TARGET_PARTICIPANT, update_subscriptions},
     {"SendData", REQUEST(send_data_request), TWIRP_GRANT_ADMIN, TWIRP_TARGET_ROOM, send_data},
+    {"PerformRpc", REQUEST(perform_rpc_request), TWIRP_GRANT_ADMIN, TWIRP_TARGET_PARTICIPANT,
+     signal__rpc_perform},
     {"ForwardParticipant", REQUEST(forward_participant_request), TWIRP_GRANT_ADMIN,
      TWIRP_TARGET_NONE, not_here},
     {"MoveParticipant", REQUEST(move_participant_request), TWIRP_GRANT_ADMIN, TWIRP_TARGET_NONE,

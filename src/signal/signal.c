@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/pkt.h"
+#include "signal/rpc.h"
 #include "signal/signal_internal.h"
 
 #include <errno.h>
@@ -91,6 +92,7 @@ int signal_create(const struct signal_config *config, mono_us now, wall_ms wall,
     list_init(&s->sessions);
     list_init(&s->writable);
     list_init(&s->webhooks);
+    signal__rpcs_init(s);
     int err = signal__dcs_init(s);
     if (err < 0) {
         signal_destroy(s);
@@ -118,6 +120,7 @@ void signal_destroy(struct signal *s)
     char *body;
     while (signal_poll_webhook(s, &body) > 0)
         free(body);
+    signal__rpcs_fini(s);
     signal__dcs_fini(s);
     strmap_fini(&s->rooms);
     idmap_fini(&s->transports);
@@ -225,6 +228,7 @@ void signal_handle_timeout(struct signal *s, mono_us now, wall_ms wall)
 {
     signal__enter(s, now, wall);
     signal__dcs_tick(s);
+    signal__rpcs_tick(s);
     if (now >= s->due)
         tick_rooms(s);
     signal__finish(s);
@@ -232,7 +236,7 @@ void signal_handle_timeout(struct signal *s, mono_us now, wall_ms wall)
 
 mono_us signal_next_timeout(const struct signal *s)
 {
-    return TK_MIN(s->due, s->dcs_due);
+    return TK_MIN(TK_MIN(s->due, s->dcs_due), s->rpcs_due);
 }
 
 int signal_check_token(const struct signal *s, const char *token, wall_ms wall,

@@ -138,6 +138,7 @@ struct signal_reply {
     const char *content_type;
     char *body; /* free() by the caller */
     size_t size;
+    uint64_t ticket; /* status 0: the answer comes from signal_poll_reply() under this number */
 };
 
 /* The validate routes: the same checks as a join, nothing is created. */
@@ -173,10 +174,13 @@ MUST_CHECK int signal_ufrag_worker(const char *ufrag);
 /* ---- server API ---- */
 
 /* POST /twirp/livekit.RoomService/<method>; JSON or protobuf by content type. Always fills the
- * reply. */
+ * reply; status 0 and a ticket when a participant has to answer first. */
 void signal_twirp(struct signal *s, const char *service, const char *method,
                   const char *content_type, const char *authorization, const void *body,
                   size_t size, mono_us now, wall_ms wall, struct signal_reply *ret_reply);
+
+/* The answer to an earlier signal_twirp() that left status 0: 1, 0 = none. */
+int signal_poll_reply(struct signal *s, uint64_t *ret_ticket, struct signal_reply *ret_reply);
 
 /* A webhook that is due: the JSON body; sign it with signal_webhook_token(). 1, 0 = none. */
 int signal_poll_webhook(struct signal *s, char **ret_body); /* free() by the caller */

@@ -123,6 +123,11 @@ struct signal {
     size_t webhook_count;
     uint32_t webhooks_dropped;
 
+    struct list rpcs; /* calls of the server API that wait for a participant */
+    size_t rpc_count;
+    uint64_t rpc_ticket;
+    mono_us rpcs_due;
+
     struct signal_stats stats;
 };
 

@@ -57,11 +57,14 @@ enum twirp_code twirp__fail_rc(struct twirp_call *call, int rc)
     }
 }
 
-/* Errors are JSON, also for callers that speak protobuf. */
-static void write_error(struct signal_reply *reply, enum twirp_code code, const char *message)
+void twirp__write_error(struct signal_reply *reply, enum twirp_code code, const char *message,
+                        uint32_t rpc_code)
 {
     json_t *root = json_pack("{s:s,s:s,s:{}}", "code", codes[code].code, "msg",
                              message != NULL ? message : codes[code].code, "meta");
+    if (rpc_code != 0)
+        IGNORE(json_object_set_new(json_object_get(root, "meta"), "rpc_error_code",
+                                   json_sprintf("%u", (unsigned)rpc_code))); /* only a hint */
     reply->status = codes[code].status;
     reply->content_type = "application/json";
     reply->body = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
@@ -221,8 +224,8 @@ void signal_twirp(struct signal *s, const char *service, const char *method,
         call.request = request;
         code = run(&call, found, &claims);
     }
-    if (code != TWIRP_OK)
-        write_error(ret_reply, code, call.message);
+    if (code != TWIRP_OK && code != TWIRP_PENDING)
+        twirp__write_error(ret_reply, code, call.message, 0);
     if (request != NULL)
         protobuf_c_message_free_unpacked(request, NULL);
     signal__arena_fini(&call.arena);

@@ -52,6 +52,12 @@ struct twirp_method {
 extern const struct twirp_method twirp__room_methods[];
 extern const size_t twirp__room_method_count;
 
+/* An error as JSON, also for callers that speak protobuf; `rpc_code` 0 = none. */
+void twirp__write_error(struct signal_reply *reply, enum twirp_code code, const char *message,
+                        uint32_t rpc_code);
+/* Sends a packet of the server's own to the call's room. */
+enum twirp_code twirp__send_packet(struct twirp_call *call, const Livekit__DataPacket *packet,
+                                   bool is_reliable);
 /* Fills the reply with a message in the caller's format. */
 enum twirp_code twirp__answer(struct twirp_call *call, const ProtobufCMessage *message);
 /* For `return`: keeps the text. */

@@ -32,6 +32,8 @@ struct signal_session {
 static struct signal_session *listed;
 static char *webhooks[16];
 static size_t webhook_count;
+static uint64_t late_ticket;
+static bool is_late_released;
 
 static void list_session(struct signal_session *s)
 {
@@ -190,7 +192,8 @@ struct signal_session *signal_poll_writable(struct signal *s)
     return session;
 }
 
-/* Answers what it was asked; the body "webhook:N" queues N webhooks. */
+/* Answers what it was asked; the body "webhook:N" queues N webhooks; the method Late is
+ * answered when the method Release was called. */
 void signal_twirp(struct signal *s, const char *service, const char *method,
                   const char *content_type, const char *authorization, const void *body,
                   size_t size, mono_us now, wall_ms wall, struct signal_reply *ret_reply)
@@ -208,8 +211,26 @@ void signal_twirp(struct signal *s, const char *service, const char *method,
             webhooks[webhook_count++] = strdup(text);
         }
     }
+    if (strcmp(method, "Late") == 0) {
+        memset(ret_reply, 0, sizeof(*ret_reply));
+        ret_reply->ticket = late_ticket = 77;
+        return;
+    }
+    is_late_released = strcmp(method, "Release") == 0;
     snprintf(text, sizeof(text), "%s %s %s %zu", service, method, content_type, size);
     fill_reply(ret_reply, 200, text);
+}
+
+int signal_poll_reply(struct signal *s, uint64_t *ret_ticket, struct signal_reply *ret_reply)
+{
+    (void)s;
+    if (!is_late_released || late_ticket == 0)
+        return 0;
+    *ret_ticket = late_ticket;
+    fill_reply(ret_reply, 200, "late");
+    late_ticket = 0;
+    is_late_released = false;
+    return 1;
 }
 
 int signal_poll_webhook(struct signal *s, char **ret_body)

@@ -432,6 +432,34 @@ static void test_late_answer(void **state)
     response_free(&r);
 }
 
+/* Signalling, too, may answer later; to a client that has gone as well. */
+static void test_late_signalling(void **state)
+{
+    (void)state;
+    for (int is_gone = 0; is_gone < 2; is_gone++) {
+        struct response r;
+        int fd = client_connect(fx.port);
+        client_puts(fd, "POST /twirp/a/Late HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        usleep(100000);
+        if (is_gone)
+            close(fd);
+        usleep(100000);
+        request(fx.port, "POST", "/twirp/a/Release", "", "", 0, &r);
+        assert_int_equal(r.status, 200);
+        response_free(&r);
+        if (is_gone)
+            continue;
+        assert_true(client_read(fd, false, &r));
+        assert_string_equal(r.body, "late");
+        response_free(&r);
+        close(fd);
+    }
+    /* One that is never answered, at the end. */
+    int fd = client_connect(fx.port);
+    client_puts(fd, "POST /twirp/a/Late HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    usleep(50000);
+}
+
 static void test_slow_request(void **state)
 {
     (void)state;
@@ -456,7 +484,7 @@ int main(void)
         cmocka_unit_test(test_preflight),    cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_body_limits),  cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_keep_alive),   cmocka_unit_test(test_late_answer),
-        cmocka_unit_test(test_slow_request),
+        cmocka_unit_test(test_slow_request), cmocka_unit_test(test_late_signalling),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

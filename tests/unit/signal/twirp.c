@@ -8,6 +8,7 @@
 
 #include "base/encode.h"
 #include "base/err.h"
+#include "signal/signal_internal.h"
 #include "signal/token_internal.h"
 
 #include <jansson.h>
@@ -311,6 +312,130 @@ static void test_protobuf(void **state)
     world_fini(&w);
 }
 
+/* ---- PerformRpc ---- */
+
+/* Starts a call and foretells its id from the seeded generator. */
+static uint64_t perform(const char *identity, char ret_id[ID_SIZE])
+{
+    char body[256];
+    struct signal_reply reply;
+    struct rng copy = w.rng;
+    id_make(&copy, "RPC_", ret_id);
+    snprintf(body, sizeof(body),
+             "{\"room\":\"r1\",\"destinationIdentity\":\"%s\",\"method\":\"m\","
+             "\"payload\":\"p\",\"responseTimeoutMs\":9000}",
+             identity);
+    signal_twirp(w.signal, "livekit.RoomService", "PerformRpc", "application/json",
+                 bearer("admin", "r1"), body, strlen(body), w.now, w.wall, &reply);
+    assert_int_equal(reply.status, 0);
+    assert_null(reply.body);
+    return reply.ticket;
+}
+
+static void receive(const char *identity, const Livekit__DataPacket *packet)
+{
+    uint8_t bytes[512];
+    struct signal_room *room = signal__room_find(w.signal, "r1");
+    size_t size = livekit__data_packet__pack(packet, bytes);
+    signal__data_receive(signal__room_participant(room, identity), SIGNAL_LABEL_RELIABLE, bytes,
+                         size);
+}
+
+static void receive_ack(const char *identity, char *id)
+{
+    Livekit__DataPacket packet = LIVEKIT__DATA_PACKET__INIT;
+    Livekit__RpcAck ack = LIVEKIT__RPC_ACK__INIT;
+    ack.request_id = id;
+    packet.value_case = LIVEKIT__DATA_PACKET__VALUE_RPC_ACK;
+    packet.rpc_ack = &ack;
+    receive(identity, &packet);
+}
+
+static void receive_response(const char *identity, char *id, char *payload, uint32_t error_code)
+{
+    Livekit__DataPacket packet = LIVEKIT__DATA_PACKET__INIT;
+    Livekit__RpcResponse response = LIVEKIT__RPC_RESPONSE__INIT;
+    Livekit__RpcError error = LIVEKIT__RPC_ERROR__INIT;
+    response.request_id = id;
+    if (error_code != 0) {
+        error.code = error_code;
+        error.message = payload;
+        response.value_case = LIVEKIT__RPC_RESPONSE__VALUE_ERROR;
+        response.error = &error;
+    } else {
+        response.value_case = LIVEKIT__RPC_RESPONSE__VALUE_PAYLOAD;
+        response.payload = payload;
+    }
+    packet.value_case = LIVEKIT__DATA_PACKET__VALUE_RPC_RESPONSE;
+    packet.rpc_response = &response;
+    receive(identity, &packet);
+}
+
+static void expect_reply(uint64_t ticket, int status, const char *body)
+{
+    uint64_t got;
+    struct signal_reply reply;
+    assert_int_equal(signal_poll_reply(w.signal, &got, &reply), 1);
+    assert_int_equal(got, ticket);
+    assert_int_equal(reply.status, status);
+    assert_int_equal(reply.size, strlen(body));
+    assert_memory_equal(reply.body, body, reply.size);
+    free(reply.body);
+    assert_int_equal(signal_poll_reply(w.signal, &got, &reply), 0);
+}
+
+static void test_rpc(void **state)
+{
+    (void)state;
+    char id[ID_SIZE], other[ID_SIZE];
+    uint64_t got;
+    struct signal_reply reply;
+    world_init(&w, 1);
+    struct client *a = client_new(&w, "anna", "r1"), *b = client_new(&w, "bert", "r1");
+    assert_int_equal(client_join(a, true), 0);
+    assert_int_equal(client_join(b, true), 0);
+
+    uint64_t ticket = perform("anna", id);
+    receive_ack("anna", id);
+    world_advance(&w, MONO_S(8)); /* past the time for an acknowledgement */
+    assert_int_equal(signal_poll_reply(w.signal, &got, &reply), 0);
+    receive_response("bert", id, "from another", 0);
+    assert_int_equal(signal_poll_reply(w.signal, &got, &reply), 0);
+    receive_response("anna", id, "done", 0);
+    expect_reply(ticket, 200, "{\"payload\":\"done\"}");
+    receive_response("anna", id, "again", 0);
+    assert_int_equal(signal_poll_reply(w.signal, &got, &reply), 0);
+
+    ticket = perform("anna", id);
+    receive_response("anna", id, "no such method", 1400);
+    expect_reply(ticket, 500,
+                 "{\"code\":\"unknown\",\"msg\":\"no such method\",\"meta\":"
+                 "{\"rpc_error_code\":\"1400\"}}");
+
+    ticket = perform("anna", id); /* never acknowledged */
+    world_advance(&w, MONO_S(7));
+    expect_reply(ticket, 408,
+                 "{\"code\":\"deadline_exceeded\",\"msg\":\"connection timeout\",\"meta\":"
+                 "{\"rpc_error_code\":\"1501\"}}");
+
+    ticket = perform("anna", id); /* never answered */
+    receive_ack("anna", id);
+    world_advance(&w, MONO_S(9));
+    expect_reply(ticket, 408,
+                 "{\"code\":\"deadline_exceeded\",\"msg\":\"response timeout\",\"meta\":"
+                 "{\"rpc_error_code\":\"1502\"}}");
+
+    ticket = perform("bert", id); /* leaves meanwhile */
+    client_leave(b);
+    world_advance(&w, MONO_S(9));
+    expect_reply(ticket, 404,
+                 "{\"code\":\"not_found\",\"msg\":\"recipient disconnected\",\"meta\":"
+                 "{\"rpc_error_code\":\"1503\"}}");
+    IGNORE(perform("anna", other)); /* still open at the end */
+    client_leave(a);
+    world_fini(&w);
+}
+
 /* sha256 of "abc" in FIPS 180-4, appendix B.1. */
 static void test_webhook_token(void **state)
 {
@@ -342,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_rooms),    cmocka_unit_test(test_participants),
         cmocka_unit_test(test_tracks),   cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_protobuf), cmocka_unit_test(test_webhook_token),
+        cmocka_unit_test(test_rpc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
