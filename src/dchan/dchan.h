@@ -4,7 +4,8 @@
 /*
  * Data channels (RFC 8831) with their opening protocol DCEP (RFC 8832) on SCTP (RFC 9260) through
  * usrsctp. SCTP packets come in and go out by function calls, as application data of a DTLS session
- * that somebody else runs. No socket, no thread, no clock.
+ * that somebody else runs. No socket, no thread. Timers run by `now`, but usrsctp asks the system's
+ * clock for the age of its packets.
  *
  * usrsctp has global state: everything here runs on one thread (the server's control thread, the
  * client's only thread). Contract: after any call for an association, and for every association
@@ -18,17 +19,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DCHAN_PACKET_MAX     1150        /* largest SCTP packet that we send */
-#define DCHAN_MESSAGE_MAX    (256 << 10) /* bytes of one message, both ways */
-#define DCHAN_LABEL_SIZE     128         /* with the zero; longer labels are refused */
-#define DCHAN_STREAMS_MAX    256         /* streams each way */
-#define DCHAN_PACKETS_MAX    512         /* SCTP packets that wait to be polled; more are lost */
-#define DCHAN_SEND_QUEUE_MAX (1 << 20)   /* bytes accepted and not yet acknowledged, all channels */
-#define DCHAN_LOSSY_QUEUE_MAX \
-    (64 << 10)                      /* with more than this queued, lossy messages are dropped */
-#define DCHAN_ASSOCS_MAX       4096 /* associations in one process */
-#define DCHAN_TICK_MS          10   /* how often dchan_global_handle_timers() wants to run */
-#define DCHAN_RETRANSMITS_FULL (-1) /* reliable */
+#define DCHAN_PACKET_MAX  1150        /* largest SCTP packet that we send */
+#define DCHAN_MESSAGE_MAX (256 << 10) /* bytes of one message, both ways */
+#define DCHAN_LABEL_SIZE  128         /* with the zero; longer labels are refused */
+#define DCHAN_STREAMS_MAX 256         /* streams each way */
+#define DCHAN_PACKETS_MAX 512         /* SCTP packets that wait to be polled; more are lost */
+#define DCHAN_SEND_QUEUE_MAX                                            \
+    (1 << 20) /* bytes that reliable messages may wait in, all channels \
+               */
+#define DCHAN_LOSSY_QUEUE_MAX  (64 << 10) /* with more waiting, lossy messages are dropped */
+#define DCHAN_ASSOCS_MAX       4096       /* associations in one process */
+#define DCHAN_TICK_MS          10         /* how often dchan_global_handle_timers() wants to run */
+#define DCHAN_RETRANSMITS_FULL (-1)       /* reliable */
 
 /* RFC 8831, 8: what a message is; the empty ones carry one byte that does not count. */
 enum dchan_ppid {
@@ -43,6 +45,7 @@ struct dchan_assoc;
 
 struct dchan_config {
     bool is_dtls_client; /* the client opens even streams, the server odd ones (RFC 8832, 6) */
+    void *user;          /* comes back from dchan_assoc_user() */
 };
 
 enum dchan_event_kind {
@@ -77,6 +80,12 @@ MUST_CHECK int dchan_global_init(void);
 void dchan_global_fini(void); /* after every association was destroyed */
 void dchan_global_handle_timers(mono_us now);
 
+/*
+ * The next association that may have something to poll, each once; NULL when there is none. Instead
+ * of going through all of them after dchan_global_handle_timers().
+ */
+struct dchan_assoc *dchan_global_take_ready(void);
+
 /* ERR_DCHAN_SCTP, ERR_LIMIT, -ENOMEM. */
 MUST_CHECK int dchan_assoc_create(const struct dchan_config *config,
                                   struct dchan_assoc **ret_assoc);
@@ -94,9 +103,10 @@ MUST_CHECK int dchan_assoc_open(struct dchan_assoc *a, const char *label, bool i
                                 int32_t max_retransmits, uint16_t *ret_stream);
 
 /*
- * Queues a message of up to DCHAN_MESSAGE_MAX bytes; empty ones are allowed. Returns 1 when queued,
- * 0 when a lossy channel dropped it. ERR_LIMIT: too large, or a reliable channel's queue is full.
- * ERR_STATE: the association is not up. ERR_NOT_FOUND: no such channel.
+ * Queues a message of up to DCHAN_MESSAGE_MAX bytes; empty ones are allowed, and so is sending
+ * before the association is up. Returns 1 when queued, 0 when a lossy channel dropped it.
+ * ERR_LIMIT: too large, or a reliable channel's queue is full. ERR_STATE: the association is over.
+ * ERR_NOT_FOUND: no such channel.
  */
 MUST_CHECK int dchan_assoc_send(struct dchan_assoc *a, uint16_t stream, bool is_text,
                                 const void *data, size_t size);
@@ -104,7 +114,7 @@ MUST_CHECK int dchan_assoc_send(struct dchan_assoc *a, uint16_t stream, bool is_
 /* Closes a channel by resetting its stream (RFC 8831, 6.7); CLOSED follows. ERR_NOT_FOUND. */
 MUST_CHECK int dchan_assoc_close(struct dchan_assoc *a, uint16_t stream);
 
-/* Bytes accepted and not yet acknowledged. */
+/* Bytes that wait to be handed to SCTP (which itself holds 64 KiB and one message). */
 size_t dchan_assoc_queued(const struct dchan_assoc *a);
 
 /* The next SCTP packet to send: its size, 0 = none; `dst` holds DCHAN_PACKET_MAX. */
@@ -112,6 +122,7 @@ int dchan_assoc_poll_transmit(struct dchan_assoc *a, uint8_t *dst, size_t dst_si
 /* 1, 0 = empty. */
 int dchan_assoc_poll_event(struct dchan_assoc *a, struct dchan_event *ret_event);
 
+void *dchan_assoc_user(const struct dchan_assoc *a);
 bool dchan_assoc_is_up(const struct dchan_assoc *a);
 void dchan_assoc_stats(const struct dchan_assoc *a, struct dchan_stats *ret_stats);
 
