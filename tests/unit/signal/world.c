@@ -175,6 +175,8 @@ static void on_command(struct world *w, const struct media_command *c)
         w->keyframe_layer = c->u.layer;
         break;
     case MEDIA_PEER_SCTP:
+        if (w->on_sctp != NULL)
+            w->on_sctp(c);
         pkt_unref(c->u.sctp);
         break;
     case MEDIA_COMMAND_KIND_COUNT_:

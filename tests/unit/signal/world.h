@@ -75,6 +75,7 @@ struct world {
     uint32_t command_counts[MEDIA_COMMAND_KIND_COUNT_];
     uint32_t unknown_ids; /* commands about what the worker does not know */
     int keyframe_layer;
+    void (*on_sctp)(const struct media_command *command); /* NULL: dropped */
 };
 
 void world_init(struct world *w, uint8_t worker_count);
