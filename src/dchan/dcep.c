@@ -19,7 +19,8 @@
 #define TYPE_REXMIT    0x01
 #define TYPE_TIMED     0x02
 
-#define PRIORITY_NORMAL 256 /* RFC 8831, 6.4 */
+#define OPEN_HEADER_SIZE 12
+#define PRIORITY_NORMAL  256 /* RFC 8831, 6.4 */
 
 int dchan__dcep_parse(const uint8_t *data, size_t size, enum dchan__dcep_kind *ret_kind,
                       struct dchan__open *ret_open)
@@ -55,15 +56,14 @@ int dchan__dcep_parse(const uint8_t *data, size_t size, enum dchan__dcep_kind *r
 
 size_t dchan__dcep_print_open(const struct dchan__open *open, uint8_t dst[DCHAN__OPEN_SIZE_MAX])
 {
-    struct wr w = wr_init(dst, DCHAN__OPEN_SIZE_MAX);
     uint8_t base = !open->is_lossy ? TYPE_RELIABLE : open->is_timed ? TYPE_TIMED : TYPE_REXMIT;
     size_t label_size = strlen(open->label);
-    wr_u8(&w, MESSAGE_OPEN);
-    wr_u8(&w, (uint8_t)(base | (open->is_ordered ? 0 : TYPE_UNORDERED)));
-    wr_u16be(&w, PRIORITY_NORMAL);
-    wr_u32be(&w, open->reliability);
-    wr_u16be(&w, (uint16_t)label_size);
-    wr_u16be(&w, 0);
-    wr_bytes(&w, open->label, label_size);
-    return wr_size(&w);
+    dst[0] = MESSAGE_OPEN;
+    dst[1] = (uint8_t)(base | (open->is_ordered ? 0 : TYPE_UNORDERED));
+    put_u16be(dst + 2, PRIORITY_NORMAL);
+    put_u32be(dst + 4, open->reliability);
+    put_u16be(dst + 8, (uint16_t)label_size);
+    put_u16be(dst + 10, 0);
+    memcpy(dst + OPEN_HEADER_SIZE, open->label, label_size);
+    return OPEN_HEADER_SIZE + label_size;
 }
