@@ -19,7 +19,10 @@ export default tseslint.config(
     plugins: { boundaries, 'react-hooks': reactHooks },
     languageOptions: {
       globals: globals.browser,
-      parserOptions: { project: './tsconfig.app.json', tsconfigRootDir: fileURLToPath(new URL('.', import.meta.url)) },
+      parserOptions: {
+        project: './tsconfig.app.json',
+        tsconfigRootDir: fileURLToPath(new URL('.', import.meta.url)),
+      },
     },
     settings: {
       'boundaries/elements': [
@@ -44,14 +47,20 @@ export default tseslint.config(
       ...reactHooks.configs.recommended.rules,
       'react-hooks/exhaustive-deps': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
-      '@typescript-eslint/ban-ts-comment': ['error', { 'ts-ignore': true, 'ts-expect-error': true }],
+      '@typescript-eslint/ban-ts-comment': [
+        'error',
+        { 'ts-ignore': true, 'ts-expect-error': true },
+      ],
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': [
         'error',
         { considerDefaultExhaustiveForUnions: true },
       ],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
       'max-lines': ['error', { max: 320 }],
       'max-lines-per-function': ['error', { max: 90, skipBlankLines: true, skipComments: true }],
     },
@@ -63,8 +72,16 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
   },
-  { files: ['src/core/**', 'src/protocol/**'], rules: { 'no-restricted-imports': ['error', { paths: ['react', 'react-dom', 'antd'] }] } },
-  { files: ['src/protocol/**'], rules: { 'no-restricted-globals': ['error', 'window', 'document', 'navigator', 'WebSocket', 'fetch'] } },
+  {
+    files: ['src/core/**', 'src/protocol/**'],
+    rules: { 'no-restricted-imports': ['error', { paths: ['react', 'react-dom', 'antd'] }] },
+  },
+  {
+    files: ['src/protocol/**'],
+    rules: {
+      'no-restricted-globals': ['error', 'window', 'document', 'navigator', 'WebSocket', 'fetch'],
+    },
+  },
   { files: ['src/**/*.tsx'], ...jsxA11y.flatConfigs.strict },
   { files: ['dev/**/*.mjs', '*.js', '*.ts'], languageOptions: { globals: globals.node } },
 );

@@ -8,9 +8,21 @@ import { gzipSync } from 'node:zlib';
 const DIST = new URL('../dist/', import.meta.url);
 const PAGES = [
   { name: 'start', entries: ['index.html'], budgetKb: 120 },
-  { name: 'remote classroom', entries: ['index.html', 'src/core/session.ts', 'src/pages/remote/RemotePage.tsx'], budgetKb: 300 },
-  { name: 'observer', entries: ['index.html', 'src/core/session.ts', 'src/pages/observer/ObserverPage.tsx'], budgetKb: 300 },
-  { name: 'teacher', entries: ['index.html', 'src/core/session.ts', 'src/pages/teacher/TeacherPage.tsx'], budgetKb: 480 },
+  {
+    name: 'remote classroom',
+    entries: ['index.html', 'src/core/session.ts', 'src/pages/remote/RemotePage.tsx'],
+    budgetKb: 300,
+  },
+  {
+    name: 'observer',
+    entries: ['index.html', 'src/core/session.ts', 'src/pages/observer/ObserverPage.tsx'],
+    budgetKb: 300,
+  },
+  {
+    name: 'teacher',
+    entries: ['index.html', 'src/core/session.ts', 'src/pages/teacher/TeacherPage.tsx'],
+    budgetKb: 480,
+  },
 ];
 
 const manifest = JSON.parse(readFileSync(new URL('.vite/manifest.json', DIST), 'utf8'));
@@ -28,9 +40,14 @@ function filesOf(key, files = new Set()) {
 let isOver = false;
 for (const { name, entries, budgetKb } of PAGES) {
   const files = new Set(entries.flatMap((entry) => [...filesOf(entry)]));
-  const bytes = [...files].reduce((sum, file) => sum + gzipSync(readFileSync(new URL(file, DIST))).length, 0);
+  const bytes = [...files].reduce(
+    (sum, file) => sum + gzipSync(readFileSync(new URL(file, DIST))).length,
+    0,
+  );
   const kb = Math.ceil(bytes / 1024);
   isOver ||= kb > budgetKb;
-  console.log(`${name}: ${kb} KB gzipped of ${budgetKb} KB${kb > budgetKb ? ' - OVER BUDGET' : ''}`);
+  console.log(
+    `${name}: ${kb} KB gzipped of ${budgetKb} KB${kb > budgetKb ? ' - OVER BUDGET' : ''}`,
+  );
 }
 if (isOver) process.exit(1);

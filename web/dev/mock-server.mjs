@@ -11,13 +11,24 @@ import { WebSocketServer } from 'ws';
 
 const PORT = Number(process.env.PORT ?? 7890);
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
-const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+};
 
 const lessons = new Map();
 
 function lessonOf(id) {
   if (!lessons.has(id)) {
-    const lesson = { id, title: '三年级音乐:茉莉花', events: [], sockets: new Map(), answers: new Map() };
+    const lesson = {
+      id,
+      title: '三年级音乐:茉莉花',
+      events: [],
+      sockets: new Map(),
+      answers: new Map(),
+    };
     lessons.set(id, lesson);
     append(lesson, { type: 'lesson_opened', title: lesson.title, kind: 'class' });
   }
@@ -51,8 +62,17 @@ function answer(lesson, you, { cmd, cmd_id, site }) {
   const type = EVENTS[cmd];
   if (!type) return { type: 'refused', cmd_id, code: 'unknown_command', reason: 'no such command' };
   if (you.role !== 'lecture' && !FOR_REMOTE.includes(cmd))
-    return { type: 'refused', cmd_id, code: 'not_allowed', reason: 'only the lecture site may do this' };
-  return { type: 'ack', cmd_id, seq: append(lesson, { type, site: site ?? you.identity, by: you.identity }) };
+    return {
+      type: 'refused',
+      cmd_id,
+      code: 'not_allowed',
+      reason: 'only the lecture site may do this',
+    };
+  return {
+    type: 'ack',
+    cmd_id,
+    seq: append(lesson, { type, site: site ?? you.identity, by: you.identity }),
+  };
 }
 
 /** The payload of a token, or undefined. */
@@ -60,7 +80,14 @@ function readToken(token) {
   try {
     const payload = JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString());
     const { role, school } = payload.lesson;
-    return { identity: payload.sub, name: payload.name, school, role, lesson: payload.lesson.id, exp: payload.exp };
+    return {
+      identity: payload.sub,
+      name: payload.name,
+      school,
+      role,
+      lesson: payload.lesson.id,
+      exp: payload.exp,
+    };
   } catch {
     return undefined;
   }
@@ -104,7 +131,13 @@ const server = createServer((request, response) => {
     return;
   }
   const lesson = lessonOf(id);
-  json(response, 200, { id, title: lesson.title, kind: 'class', status: hasEnded(lesson) ? 'ended' : 'live', you });
+  json(response, 200, {
+    id,
+    title: lesson.title,
+    kind: 'class',
+    status: hasEnded(lesson) ? 'ended' : 'live',
+    you,
+  });
 });
 
 const log = new WebSocketServer({ noServer: true });
@@ -116,13 +149,24 @@ server.on('upgrade', (request, socket, head) => {
     socket.destroy();
     return;
   }
-  log.handleUpgrade(request, socket, head, (ws) => joinLesson(lessonOf(id), you, ws, Number(url.searchParams.get('after'))));
+  log.handleUpgrade(request, socket, head, (ws) =>
+    joinLesson(lessonOf(id), you, ws, Number(url.searchParams.get('after'))),
+  );
 });
 
 function joinLesson(lesson, you, ws, after) {
   const { identity, role, name, school } = you;
-  if (role !== 'observer') append(lesson, { type: 'site_joined', site: identity, role, name, school });
-  ws.send(JSON.stringify({ type: 'hello', lesson: lesson.id, seq: lesson.events.length, you: { identity, role }, server_time: Date.now() }));
+  if (role !== 'observer')
+    append(lesson, { type: 'site_joined', site: identity, role, name, school });
+  ws.send(
+    JSON.stringify({
+      type: 'hello',
+      lesson: lesson.id,
+      seq: lesson.events.length,
+      you: { identity, role },
+      server_time: Date.now(),
+    }),
+  );
   for (const event of lesson.events) if (event.seq > after) ws.send(JSON.stringify(event));
   lesson.sockets.set(ws, identity);
   ws.on('message', (data) => {

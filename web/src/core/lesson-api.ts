@@ -9,7 +9,10 @@ export type LessonAnswer =
 
 const ANSWER_TIMEOUT_MS = 8_000;
 
-export async function fetchLesson({ lesson, token }: LessonLink, fetcher = fetch): Promise<LessonAnswer> {
+export async function fetchLesson(
+  { lesson, token }: LessonLink,
+  fetcher = fetch,
+): Promise<LessonAnswer> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), ANSWER_TIMEOUT_MS);
   try {

@@ -45,9 +45,13 @@ export class LessonSession {
       origin,
       token: link.token,
       slots: this.slots(),
-      onTrouble: (trouble) => (trouble === 'room_full' ? this.fail('room_full') : void this.check()),
+      onTrouble: (trouble) =>
+        trouble === 'room_full' ? this.fail('room_full') : void this.check(),
     });
-    this.line = derive([this.log.connection, this.media.connection, this.media.participants], lineOf);
+    this.line = derive(
+      [this.log.connection, this.media.connection, this.media.participants],
+      lineOf,
+    );
     this.watch();
   }
 
@@ -89,7 +93,11 @@ export class LessonSession {
       case 'lecture':
         return [
           { source: Track.Source.Camera, track: camera.track, isMuted: this.isCameraOff },
-          { source: Track.Source.Microphone, track: microphone.track, isMuted: this.isMicrophoneOff },
+          {
+            source: Track.Source.Microphone,
+            track: microphone.track,
+            isMuted: this.isMicrophoneOff,
+          },
           { source: Track.Source.ScreenShare, track: this.screenShare.track, isMuted: never },
         ];
       default:
@@ -104,12 +112,15 @@ export class LessonSession {
         if (log.state.value.status === 'ended') this.fail('lesson_over');
       }),
     );
+    let wasOnline = false;
     scope.onEnd(
       media.connection.subscribe(() => {
         const connection = media.connection.value;
-        if (connection.state === 'closed' && connection.reason !== 'left') this.fail(connection.reason);
+        if (connection.state === 'closed' && connection.reason !== 'left')
+          this.fail(connection.reason);
         /* The media side notices a dead line first: let the log look at once, too. */
-        if (connection.state === 'reconnecting') log.reconnectNow();
+        if (connection.state === 'reconnecting' && wasOnline) log.reconnectNow();
+        wasOnline = connection.state === 'online';
       }),
     );
     scope.listen(window, 'online', () => log.reconnectNow());

@@ -42,7 +42,13 @@ export function LessonPage({ lesson, token }: Props) {
   }
 }
 
-function OpenLesson({ session, onRetry }: { readonly session: LessonSession; readonly onRetry: () => void }) {
+function OpenLesson({
+  session,
+  onRetry,
+}: {
+  readonly session: LessonSession;
+  readonly onRetry: () => void;
+}) {
   const problem = useObservable(session.problem);
   const mayPass = problem !== null && isPassing(problem);
   useEffect(() => {

@@ -35,7 +35,12 @@ export function StartPage() {
               autoComplete="off"
               data-testid="link-input"
             />
-            <button type="submit" className={styles.primary} disabled={pasted.trim() === ''} data-testid="link-open">
+            <button
+              type="submit"
+              className={styles.primary}
+              disabled={pasted.trim() === ''}
+              data-testid="link-open"
+            >
               {t('start.open')}
             </button>
           </div>

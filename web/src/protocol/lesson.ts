@@ -32,7 +32,11 @@ const SITE_EVENTS = [
 type SiteEventType = (typeof SITE_EVENTS)[number];
 
 export type LessonEvent =
-  | (EventHead & { readonly type: 'lesson_opened'; readonly title: string; readonly kind: LessonKind })
+  | (EventHead & {
+      readonly type: 'lesson_opened';
+      readonly title: string;
+      readonly kind: LessonKind;
+    })
   | (SiteEvent & {
       readonly type: 'site_joined';
       readonly role: Role;
@@ -62,13 +66,21 @@ export type RefusalCode = (typeof REFUSAL_CODES)[number];
 export type LogFrame =
   | { readonly type: 'hello'; readonly seq: number; readonly identity: string; readonly role: Role }
   | { readonly type: 'ack'; readonly cmdId: string; readonly seq: number }
-  | { readonly type: 'refused'; readonly cmdId: string; readonly code: RefusalCode; readonly reason: string }
+  | {
+      readonly type: 'refused';
+      readonly cmdId: string;
+      readonly code: RefusalCode;
+      readonly reason: string;
+    }
   | { readonly type: 'event'; readonly event: LessonEvent };
 
 export type Command =
   | { readonly cmd: 'raise_hand' | 'mute_all' | 'end_lesson' }
   | { readonly cmd: 'lower_hand'; readonly site?: string }
-  | { readonly cmd: 'call_on_stage' | 'put_down' | 'give_floor' | 'take_floor'; readonly site: string }
+  | {
+      readonly cmd: 'call_on_stage' | 'put_down' | 'give_floor' | 'take_floor';
+      readonly site: string;
+    }
   | { readonly cmd: 'chat'; readonly text: string };
 
 /** One event, or undefined when it is no event at all (no usable `seq` or `type`). */
@@ -86,7 +98,12 @@ function parseBody(o: JsonObject, head: EventHead): LessonEvent {
   if (siteEvent) return { ...head, type: siteEvent, site };
   switch (type) {
     case 'lesson_opened':
-      return { ...head, type, title: text(o, 'title'), kind: oneOf(o['kind'], LESSON_KINDS) ?? 'class' };
+      return {
+        ...head,
+        type,
+        title: text(o, 'title'),
+        kind: oneOf(o['kind'], LESSON_KINDS) ?? 'class',
+      };
     case 'site_joined': {
       const role = oneOf(o['role'], ROLES);
       if (!role || site === '') return { ...head, type: 'unknown' };

@@ -16,7 +16,11 @@ export function parseRoute(path: string, fragment: string): Route {
   const match = /^\/lesson\/([^/]+)\/?$/.exec(path);
   const lesson = match?.[1] === undefined ? undefined : decode(match[1]);
   if (!lesson) return { page: 'unknown' };
-  return { page: 'lesson', lesson, token: new URLSearchParams(fragment.replace(/^#/, '')).get('token') };
+  return {
+    page: 'lesson',
+    lesson,
+    token: new URLSearchParams(fragment.replace(/^#/, '')).get('token'),
+  };
 }
 
 /** The same from what somebody pasted: a whole address, or only its path. */

@@ -1,13 +1,25 @@
 /** The REST calls that the pages make (docs/lesson-log.md, "REST"). */
 import { asObject, oneOf, text } from './json';
-import { LESSON_KINDS, LESSON_STATUSES, ROLES, type LessonKind, type LessonStatus, type Role } from './lesson';
+import {
+  LESSON_KINDS,
+  LESSON_STATUSES,
+  ROLES,
+  type LessonKind,
+  type LessonStatus,
+  type Role,
+} from './lesson';
 
 export interface LessonInfo {
   readonly id: string;
   readonly title: string;
   readonly kind: LessonKind;
   readonly status: LessonStatus;
-  readonly you: { readonly identity: string; readonly name: string; readonly school: string; readonly role: Role };
+  readonly you: {
+    readonly identity: string;
+    readonly name: string;
+    readonly school: string;
+    readonly role: Role;
+  };
 }
 
 export const API_ERROR_CODES = [
@@ -40,7 +52,12 @@ export function parseLessonInfo(value: unknown): LessonInfo | undefined {
     title: text(o, 'title'),
     kind: oneOf(o['kind'], LESSON_KINDS) ?? 'class',
     status,
-    you: { identity: text(you, 'identity'), name: text(you, 'name'), school: text(you, 'school'), role },
+    you: {
+      identity: text(you, 'identity'),
+      name: text(you, 'name'),
+      school: text(you, 'school'),
+      role,
+    },
   };
 }
 

@@ -11,7 +11,12 @@ interface Props {
 /** A small sign over a picture. What it means is said in words for those who hear the page. */
 export function Badge({ tone, label, children, isPushed = false }: Props) {
   return (
-    <span className={`${styles.badge ?? ''} ${styles[tone] ?? ''} ${isPushed ? (styles.pushed ?? '') : ''}`} role="img" aria-label={label} title={label}>
+    <span
+      className={`${styles.badge ?? ''} ${styles[tone] ?? ''} ${isPushed ? (styles.pushed ?? '') : ''}`}
+      role="img"
+      aria-label={label}
+      title={label}
+    >
       {children}
     </span>
   );

@@ -11,7 +11,9 @@ export function DeviceNotices({ devices }: { readonly devices: LocalDevices }) {
   const camera = useObservable(devices.camera.status);
   const microphone = useObservable(devices.microphone.status);
   const [closed, setClosed] = useState<readonly string[]>([]);
-  const shown = deviceNotices(camera, microphone).filter((notice) => !closed.includes(keyOf(notice)));
+  const shown = deviceNotices(camera, microphone).filter(
+    (notice) => !closed.includes(keyOf(notice)),
+  );
   if (shown.length === 0) return null;
   return (
     <div className={styles.list} role="status">

@@ -9,9 +9,17 @@ export function FullScreenButton() {
   const isFull = useSyncExternalStore(subscribe, () => document.fullscreenElement !== null);
   if (!document.fullscreenEnabled) return null;
   const label = t(isFull ? 'fullscreen.leave' : 'fullscreen.enter');
-  const toggle = (): Promise<void> => (isFull ? document.exitFullscreen() : document.documentElement.requestFullscreen());
+  const toggle = (): Promise<void> =>
+    isFull ? document.exitFullscreen() : document.documentElement.requestFullscreen();
   return (
-    <button type="button" className={styles.button} aria-label={label} title={label} onClick={() => void toggle()} data-testid="full-screen">
+    <button
+      type="button"
+      className={styles.button}
+      aria-label={label}
+      title={label}
+      onClick={() => void toggle()}
+      data-testid="full-screen"
+    >
       <Icon name="full" />
     </button>
   );

@@ -1,8 +1,11 @@
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import type { Observable } from '../core/observable/observable';
 import { arrangeLecture, type LectureTile } from '../core/view/lecture';
+import type { Line } from '../core/view/line';
 import { Icon } from './Icon';
 import { Video } from './Video';
+import { useObservable } from './useObservable';
 import styles from './LectureView.module.css';
 
 /** Which lecture picture is large: the screen by itself, another one after a click on it. */
@@ -11,18 +14,29 @@ export function useLectureChoice(tiles: readonly LectureTile[]) {
   return { ...arrangeLecture(tiles, picked), pick: setPicked };
 }
 
+interface MainProps {
+  readonly tile: LectureTile | null;
+  readonly line: Observable<Line>;
+}
+
 /** The large picture of the lecture, or a calm word while there is none. */
-export function LectureMain({ tile }: { readonly tile: LectureTile | null }) {
+export function LectureMain({ tile, line }: MainProps) {
   const { t } = useTranslation();
+  const isCut = useObservable(line) === 'reconnecting';
   return (
-    <section className={styles.main} aria-label={t('lecture.region')} data-testid="lecture-main" data-kind={tile?.kind ?? 'none'}>
+    <section
+      className={styles.main}
+      aria-label={t('lecture.region')}
+      data-testid="lecture-main"
+      data-kind={tile?.kind ?? 'none'}
+    >
       {tile ? (
         <Video key={tile.id} source={tile.video} label={titleOf(tile, t)} fit="contain" />
       ) : (
         <div className={styles.waiting}>
           <img src="/tongke.svg" alt="" width={72} height={72} />
-          <strong>{t('lecture.waiting')}</strong>
-          <span>{t('lecture.waiting_hint')}</span>
+          <strong>{t(isCut ? 'state.reconnecting' : 'lecture.waiting')}</strong>
+          <span>{t(isCut ? 'state.reconnecting_hint' : 'lecture.waiting_hint')}</span>
         </div>
       )}
     </section>
@@ -46,7 +60,12 @@ export function LectureThumbnail({ tile, onPick }: ThumbnailProps) {
       aria-label={t('tile.enlarge', { name: title })}
       data-testid={`enlarge-${tile.kind}`}
     >
-      <Video key={tile.id} source={tile.video} label={title} fit={tile.kind === 'screen' ? 'contain' : 'cover'} />
+      <Video
+        key={tile.id}
+        source={tile.video}
+        label={title}
+        fit={tile.kind === 'screen' ? 'contain' : 'cover'}
+      />
       <span className={styles.name}>{title}</span>
       <span className={styles.sign}>
         <Icon name="full" size={18} />

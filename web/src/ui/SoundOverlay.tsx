@@ -15,7 +15,13 @@ export function SoundOverlay({ media }: { readonly media: MediaRoom }) {
   }, [isBlocked]);
   if (!isBlocked) return null;
   return (
-    <button ref={button} type="button" className={styles.overlay} onClick={() => void media.startSound()} data-testid="start-sound">
+    <button
+      ref={button}
+      type="button"
+      className={styles.overlay}
+      onClick={() => void media.startSound()}
+      data-testid="start-sound"
+    >
       <span className={styles.sign}>
         <Icon name="sound" size={56} />
       </span>

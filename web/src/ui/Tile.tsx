@@ -21,7 +21,15 @@ interface Props {
 
 /** A picture with its name; the common look of every site on every page. */
 export function Tile(props: Props) {
-  const { title, subtitle = '', video, fit = 'cover', isMirrored = false, ring = 'none', testId } = props;
+  const {
+    title,
+    subtitle = '',
+    video,
+    fit = 'cover',
+    isMirrored = false,
+    ring = 'none',
+    testId,
+  } = props;
   const { t } = useTranslation();
   return (
     <div

@@ -15,5 +15,15 @@ export function Video({ source, label, fit, isMirrored = false }: Props) {
   const ref = useRef<HTMLVideoElement>(null);
   useEffect(() => (ref.current ? source.attach(ref.current) : undefined), [source]);
   const className = [styles.video, styles[fit], isMirrored ? styles.mirrored : ''].join(' ');
-  return <video ref={ref} className={className} aria-label={label} autoPlay playsInline muted disablePictureInPicture />;
+  return (
+    <video
+      ref={ref}
+      className={className}
+      aria-label={label}
+      autoPlay
+      playsInline
+      muted
+      disablePictureInPicture
+    />
+  );
 }

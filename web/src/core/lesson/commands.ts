@@ -6,7 +6,11 @@ import { commandFrame, type Command, type LogFrame, type RefusalCode } from '../
 
 export type CommandResult =
   | { readonly ok: true; readonly seq: number }
-  | { readonly ok: false; readonly code: RefusalCode | 'too_many' | 'closed'; readonly reason: string };
+  | {
+      readonly ok: false;
+      readonly code: RefusalCode | 'too_many' | 'closed';
+      readonly reason: string;
+    };
 
 export const PENDING_MAX = 32;
 const TRIES_MAX = 4;

@@ -15,7 +15,10 @@ interface Vector {
 }
 
 const vectors = Object.values(
-  import.meta.glob<Vector>('../../../../tests/vectors/lesson/*.json', { eager: true, import: 'default' }),
+  import.meta.glob<Vector>('../../../../tests/vectors/lesson/*.json', {
+    eager: true,
+    import: 'default',
+  }),
 );
 
 function eventsOf(vector: Vector): LessonEvent[] {
@@ -37,7 +40,11 @@ describe('the fold', () => {
 
   it.each(vectors)('with repeats: $name', (vector) => {
     const events = eventsOf(vector);
-    const repeated = events.flatMap((event, i) => [event, event, ...events.slice(Math.max(0, i - 3), i)]);
+    const repeated = events.flatMap((event, i) => [
+      event,
+      event,
+      ...events.slice(Math.max(0, i - 3), i),
+    ]);
     expect(plain(foldEvents(EMPTY_LESSON, repeated))).toEqual(vector.state);
   });
 

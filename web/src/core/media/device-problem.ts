@@ -12,7 +12,7 @@ export function canShareScreen(): boolean {
 /** The names are those of getUserMedia (Media Capture and Streams, 10.2.1). */
 export function deviceProblemOf(error: unknown): DeviceProblem {
   if (!canUseDevices()) return 'insecure';
-  switch (error instanceof Error ? error.name : '') {
+  switch (nameOf(error)) {
     case 'NotAllowedError':
     case 'SecurityError':
       return 'refused';
@@ -25,4 +25,9 @@ export function deviceProblemOf(error: unknown): DeviceProblem {
     default:
       return 'failed';
   }
+}
+
+/* A DOMException is an Error in some browsers and only looks like one in others. */
+function nameOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'name' in error ? error.name : undefined;
 }

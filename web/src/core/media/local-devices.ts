@@ -4,7 +4,10 @@ import { canUseDevices } from './device-problem';
 import { LocalDevice } from './local-device';
 import type { DeviceChoice, DeviceKind } from './types';
 
-const BROWSER_KINDS: Record<DeviceKind, MediaDeviceKind> = { camera: 'videoinput', microphone: 'audioinput' };
+const BROWSER_KINDS: Record<DeviceKind, MediaDeviceKind> = {
+  camera: 'videoinput',
+  microphone: 'audioinput',
+};
 
 export class LocalDevices {
   readonly camera = new LocalDevice('camera');
@@ -12,7 +15,8 @@ export class LocalDevices {
 
   constructor(scope: Scope) {
     scope.onEnd(() => this.stop());
-    if (canUseDevices()) scope.listen(navigator.mediaDevices, 'devicechange', () => void this.refresh());
+    if (canUseDevices())
+      scope.listen(navigator.mediaDevices, 'devicechange', () => void this.refresh());
   }
 
   /** Asks for both at once; when that fails, for each alone, so that one of them may still work. */
@@ -29,7 +33,8 @@ export class LocalDevices {
         video: camera.constraints(),
         audio: microphone.constraints(),
       });
-      for (const track of stream.getTracks()) (track.kind === 'video' ? camera : microphone).adopt(track);
+      for (const track of stream.getTracks())
+        (track.kind === 'video' ? camera : microphone).adopt(track);
     } catch {
       await this.startEach();
     }

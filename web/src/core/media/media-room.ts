@@ -26,7 +26,8 @@ export interface MediaRoomConfig {
   readonly onTrouble?: (trouble: 'refused' | 'room_full') => void;
 }
 
-type RoomEnd = 'opened_elsewhere' | 'removed' | 'room_closed' | 'refused' | 'room_full' | 'line_lost';
+type RoomEnd =
+  'opened_elsewhere' | 'removed' | 'room_closed' | 'refused' | 'room_full' | 'line_lost';
 
 /** livekit's own tries to resume end after this time; then a new room is quicker. */
 const RESUME_FOR_MS = 20_000;

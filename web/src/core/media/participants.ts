@@ -1,5 +1,11 @@
 /** What a livekit room looks like to the pages: plain values, made anew after each change. */
-import { ConnectionQuality, Track, type Participant, type Room, type TrackPublication } from 'livekit-client';
+import {
+  ConnectionQuality,
+  Track,
+  type Participant,
+  type Room,
+  type TrackPublication,
+} from 'livekit-client';
 import type { LineQuality, MicrophoneState, ParticipantView, VideoSource } from './types';
 
 export function participantsOf(room: Room): ParticipantView[] {

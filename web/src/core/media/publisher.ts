@@ -30,7 +30,10 @@ const OPTIONS: Record<PublishSlot['source'], TrackPublishOptions> = {
     videoEncoding: { maxBitrate: 1_500_000, maxFramerate: 25 },
   },
   [Track.Source.Microphone]: { dtx: true, red: true },
-  [Track.Source.ScreenShare]: { simulcast: false, videoEncoding: { maxBitrate: 2_000_000, maxFramerate: 15 } },
+  [Track.Source.ScreenShare]: {
+    simulcast: false,
+    videoEncoding: { maxBitrate: 2_000_000, maxFramerate: 15 },
+  },
 };
 
 /** Publishes the slots in `room` until the scope ends. */
@@ -39,7 +42,8 @@ export function publishSlots(room: Room, slots: readonly PublishSlot[], scope: S
 }
 
 class SlotPublisher {
-  private published: { source: MediaStreamTrack; track: LocalAudioTrack | LocalVideoTrack } | undefined;
+  private published:
+    { source: MediaStreamTrack; track: LocalAudioTrack | LocalVideoTrack } | undefined;
   private isBusy = false;
 
   constructor(
@@ -88,7 +92,10 @@ class SlotPublisher {
     track.source = source;
     /* Muted before it is published: not one word gets out by accident. */
     await this.applyMute(track);
-    await this.room.localParticipant.publishTrack(asLocalTrack(track), { ...OPTIONS[source], source });
+    await this.room.localParticipant.publishTrack(asLocalTrack(track), {
+      ...OPTIONS[source],
+      source,
+    });
     this.published = { source: wanted, track };
     return true;
   }

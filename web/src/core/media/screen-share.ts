@@ -11,7 +11,9 @@ export class ScreenShare {
   /** False when the user chose nothing or the browser refused; that is no error. */
   async start(): Promise<boolean> {
     try {
-      const stream = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 15 } } });
+      const stream = await navigator.mediaDevices.getDisplayMedia({
+        video: { frameRate: { max: 15 } },
+      });
       const track = stream.getVideoTracks()[0] ?? null;
       if (track) {
         track.contentHint = 'detail';

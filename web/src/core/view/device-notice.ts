@@ -6,7 +6,10 @@ export interface DeviceNotice {
   readonly devices: 'camera' | 'microphone' | 'both';
 }
 
-export function deviceNotices(camera: DeviceStatus, microphone: DeviceStatus): readonly DeviceNotice[] {
+export function deviceNotices(
+  camera: DeviceStatus,
+  microphone: DeviceStatus,
+): readonly DeviceNotice[] {
   const cameraProblem = camera.state === 'problem' ? camera.problem : undefined;
   const microphoneProblem = microphone.state === 'problem' ? microphone.problem : undefined;
   if (cameraProblem !== undefined && cameraProblem === microphoneProblem)

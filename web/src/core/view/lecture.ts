@@ -23,7 +23,10 @@ export function lectureTiles(
     const title = site.name || siteTitle({ identity, ...site });
     return participant ? tilesOf(participant, title) : [];
   });
-  return [...tiles.filter((tile) => tile.kind === 'screen'), ...tiles.filter((tile) => tile.kind === 'camera')];
+  return [
+    ...tiles.filter((tile) => tile.kind === 'screen'),
+    ...tiles.filter((tile) => tile.kind === 'camera'),
+  ];
 }
 
 /** Splits the tiles into the large one and the rest; `picked` is the one that the user clicked. */
@@ -37,7 +40,9 @@ export function arrangeLecture(
 
 function tilesOf({ identity, screen, camera }: ParticipantView, title: string): LectureTile[] {
   const tiles: LectureTile[] = [];
-  if (screen) tiles.push({ id: `${identity}/screen`, identity, kind: 'screen', title, video: screen });
-  if (camera) tiles.push({ id: `${identity}/camera`, identity, kind: 'camera', title, video: camera });
+  if (screen)
+    tiles.push({ id: `${identity}/screen`, identity, kind: 'screen', title, video: screen });
+  if (camera)
+    tiles.push({ id: `${identity}/camera`, identity, kind: 'camera', title, video: camera });
   return tiles;
 }

@@ -29,11 +29,16 @@ export function remoteSites(
   const places = handPlaces(state);
   return [...state.sites]
     .filter(([, site]) => site.role === 'remote')
-    .map(([identity, site]) => viewOf(identity, site, places.get(identity) ?? 0, byIdentity.get(identity)))
+    .map(([identity, site]) =>
+      viewOf(identity, site, places.get(identity) ?? 0, byIdentity.get(identity)),
+    )
     .sort((a, b) => rank(a) - rank(b) || a.handPlace - b.handPlace || compareSites(a, b));
 }
 
-export function stageSites(state: LessonState, participants: readonly ParticipantView[]): readonly SiteView[] {
+export function stageSites(
+  state: LessonState,
+  participants: readonly ParticipantView[],
+): readonly SiteView[] {
   const byIdentity = participantsByIdentity(participants);
   return state.stage.flatMap((identity) => {
     const site = state.sites.get(identity);
@@ -74,7 +79,9 @@ function viewOf(
   };
 }
 
-function participantsByIdentity(participants: readonly ParticipantView[]): Map<string, ParticipantView> {
+function participantsByIdentity(
+  participants: readonly ParticipantView[],
+): Map<string, ParticipantView> {
   return new Map(participants.map((participant) => [participant.identity, participant]));
 }
 

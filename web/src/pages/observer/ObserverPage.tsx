@@ -31,7 +31,7 @@ export default function ObserverPage({ session }: { readonly session: LessonSess
         <LanguageSwitch />
       </header>
       <main className={styles.lecture}>
-        <LectureMain tile={main} />
+        <LectureMain tile={main} line={session.line} />
       </main>
       <aside className={styles.side}>
         {others.map((tile) => (
@@ -42,7 +42,13 @@ export default function ObserverPage({ session }: { readonly session: LessonSess
           <StageTile key={site.identity} site={site} />
         ))}
         <h2>
-          {t('observer.wall')} <span>{t('teacher.wall_count', { online: wall.filter((site) => site.isOnline).length, total: wall.length })}</span>
+          {t('observer.wall')}{' '}
+          <span>
+            {t('teacher.wall_count', {
+              online: wall.filter((site) => site.isOnline).length,
+              total: wall.length,
+            })}
+          </span>
         </h2>
         <div className={styles.wall} data-testid="wall">
           {wall.map((site) => (

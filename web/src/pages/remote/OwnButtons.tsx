@@ -13,12 +13,20 @@ export function OwnButtons({ session }: { readonly session: LessonSession }) {
   return (
     <div className={styles.buttons}>
       {me.floor && (
-        <button type="button" onClick={() => void session.run({ cmd: 'take_floor', site: identity })} data-testid="own-close-microphone">
+        <button
+          type="button"
+          onClick={() => void session.run({ cmd: 'take_floor', site: identity })}
+          data-testid="own-close-microphone"
+        >
           <Icon name="micOff" /> {t('own.close_microphone')}
         </button>
       )}
       {me.stage && (
-        <button type="button" onClick={() => void session.run({ cmd: 'put_down', site: identity })} data-testid="own-leave-stage">
+        <button
+          type="button"
+          onClick={() => void session.run({ cmd: 'put_down', site: identity })}
+          data-testid="own-leave-stage"
+        >
           <Icon name="stageDown" /> {t('own.leave_stage')}
         </button>
       )}

@@ -30,7 +30,7 @@ export default function RemotePage({ session }: { readonly session: LessonSessio
     <div className={styles.page} data-testid="remote-page">
       <DeviceNotices devices={session.devices} />
       <div className={styles.lecture}>
-        <LectureMain tile={main} />
+        <LectureMain tile={main} line={session.line} />
         <div className={styles.corner}>
           <FullScreenButton />
           <LanguageSwitch />
@@ -51,9 +51,11 @@ export default function RemotePage({ session }: { readonly session: LessonSessio
         </aside>
       )}
       <footer className={`${styles.bar ?? ''} ${isOnStage ? (styles.onStage ?? '') : ''}`}>
-        <div className={styles.own}>
-          <Tile title="" video={ownVideo} isMirrored testId="own-preview" />
-        </div>
+        {!isOnStage && (
+          <div className={styles.own}>
+            <Tile title="" video={ownVideo} isMirrored testId="own-preview" />
+          </div>
+        )}
         <StateLineView line={useStateLine(session, lecture.length > 0)} />
         <OwnButtons session={session} />
         <HandButton session={session} />

@@ -37,7 +37,15 @@ interface ControlProps {
   readonly disabledWhy?: string | undefined;
 }
 
-function Control({ icon, testId, onClick, children, isActive = false, isDanger = false, disabledWhy }: ControlProps) {
+function Control({
+  icon,
+  testId,
+  onClick,
+  children,
+  isActive = false,
+  isDanger = false,
+  disabledWhy,
+}: ControlProps) {
   return (
     <Button
       className={styles.control ?? ''}
@@ -64,7 +72,12 @@ function Switch({ value, name, icons }: SwitchProps) {
   const { t } = useTranslation();
   const isOff = useObservable(value);
   return (
-    <Control icon={icons[isOff ? 1 : 0]} testId={`toggle-${name}`} isDanger={isOff} onClick={() => value.set(!isOff)}>
+    <Control
+      icon={icons[isOff ? 1 : 0]}
+      testId={`toggle-${name}`}
+      isDanger={isOff}
+      onClick={() => value.set(!isOff)}
+    >
       {t(`teacher.${name}_${isOff ? 'on' : 'off'}`)}
     </Control>
   );

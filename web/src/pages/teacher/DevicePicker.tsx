@@ -21,7 +21,10 @@ export function DevicePicker({ device }: { readonly device: LocalDevice }) {
         value={chosen || null}
         placeholder={label}
         disabled={choices.length === 0}
-        options={choices.map(({ id, label: name }) => ({ value: id, label: name || t('teacher.default_device') }))}
+        options={choices.map(({ id, label: name }) => ({
+          value: id,
+          label: name || t('teacher.default_device'),
+        }))}
         onChange={(id: string | null) => {
           if (id !== null) void device.choose(id);
         }}

@@ -25,7 +25,13 @@ export function OwnPanel({ session, lecture }: Props) {
   return (
     <aside className={styles.panel}>
       <OwnPreview session={session} />
-      <Button className={styles.toggle ?? ''} icon={<Icon name="gear" />} onClick={() => setOpen(!isOpen)} aria-expanded={isOpen} data-testid="toggle-devices">
+      <Button
+        className={styles.toggle ?? ''}
+        icon={<Icon name="gear" />}
+        onClick={() => setOpen(!isOpen)}
+        aria-expanded={isOpen}
+        data-testid="toggle-devices"
+      >
         {t('teacher.collapse')}
       </Button>
       <div className={`${styles.devices ?? ''} ${isOpen ? (styles.open ?? '') : ''}`}>

@@ -28,7 +28,7 @@ export function SiteCard({ site, run }: Props) {
           icon={<Icon name={isOnStage ? 'stageDown' : 'stage'} />}
           disabled={!site.isOnline && !isOnStage}
           onClick={() => run({ cmd: isOnStage ? 'put_down' : 'call_on_stage', site: identity })}
-          aria-label={`${stageLabel}:${title}`}
+          aria-label={`${stageLabel} ${title}`}
           data-testid={`${isOnStage ? 'put-down' : 'call'}-${identity}`}
         >
           {stageLabel}
@@ -38,7 +38,7 @@ export function SiteCard({ site, run }: Props) {
             className={styles.hand ?? ''}
             icon={<Icon name="hand" />}
             onClick={() => run({ cmd: 'lower_hand', site: identity })}
-            aria-label={`${t('teacher.lower_hand')}:${title}`}
+            aria-label={`${t('teacher.lower_hand')} ${title}`}
             title={t('teacher.lower_hand')}
             data-testid={`lower-hand-${identity}`}
           />
@@ -49,7 +49,7 @@ export function SiteCard({ site, run }: Props) {
           disabled={!site.isOnline && !hasFloor}
           onClick={() => run({ cmd: hasFloor ? 'take_floor' : 'give_floor', site: identity })}
           aria-pressed={hasFloor}
-          aria-label={`${microphoneLabel}:${title}`}
+          aria-label={`${microphoneLabel} ${title}`}
           title={microphoneLabel}
           data-testid={`${hasFloor ? 'take-floor' : 'give-floor'}-${identity}`}
         />

@@ -26,7 +26,7 @@ export function StageRow({ session, stage }: Props) {
             className={styles.down ?? ''}
             icon={<Icon name="stageDown" />}
             onClick={() => run({ cmd: 'put_down', site: site.identity })}
-            aria-label={`${t('teacher.put_down')}:${siteTitle(site)}`}
+            aria-label={`${t('teacher.put_down')} ${siteTitle(site)}`}
             data-testid={`stage-put-down-${site.identity}`}
           >
             {t('teacher.put_down')}

@@ -18,7 +18,11 @@ const THEME = {
   token: {
     colorPrimary: '#1fa377',
     colorError: '#e2584a',
-    colorBgBase: '#15262b',
+    colorBgBase: '#0e1b1f',
+    colorBgContainer: '#1e343a',
+    colorBgElevated: '#223c43',
+    colorBorder: '#3a555c',
+    colorText: '#f3f8f7',
     borderRadius: 10,
     controlHeight: 40,
     fontFamily: 'inherit',
@@ -31,7 +35,11 @@ export default function TeacherPage({ session }: { readonly session: LessonSessi
   const { i18n } = useTranslation();
   const views = useLessonViews(session);
   return (
-    <ConfigProvider theme={THEME} locale={i18n.language.startsWith('zh') ? zhCN : enUS}>
+    <ConfigProvider
+      theme={THEME}
+      button={{ autoInsertSpace: false }}
+      locale={i18n.language.startsWith('zh') ? zhCN : enUS}
+    >
       <App className={styles.app ?? ''} message={{ top: 72, maxCount: 3 }}>
         <div className={styles.page} data-testid="teacher-page">
           <TopBar session={session} wall={views.wall} />

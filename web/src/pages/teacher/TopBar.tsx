@@ -20,7 +20,11 @@ export function TopBar({ session, wall }: Props) {
       <img src="/tongke.svg" alt="" width={32} height={32} />
       <h1 data-testid="lesson-title">{title || session.info.title}</h1>
       <span className={styles.role}>{t('role.lecture')}</span>
-      <span className={hands > 0 ? styles.hands : 'visually-hidden'} role="status" data-testid="hand-count">
+      <span
+        className={hands > 0 ? styles.hands : 'visually-hidden'}
+        role="status"
+        data-testid="hand-count"
+      >
         {hands > 0 && t('teacher.hands', { count: hands })}
       </span>
       <span className={styles.space} />
