@@ -279,8 +279,11 @@ static int parse_url(struct client *c, const char *url)
     }
     if (at == NULL)
         return ERR_MALFORMED;
-    size_t host_length = *at == '[' ? strcspn(at, "]") + 1 : strcspn(at, ":/?");
     size_t skip = *at == '[' ? 1 : 0; /* libwebsockets takes IPv6 without brackets */
+    const char *bracket = skip != 0 ? strchr(at, ']') : NULL;
+    if (skip != 0 && bracket == NULL)
+        return ERR_MALFORMED;
+    size_t host_length = bracket != NULL ? (size_t)(bracket - at) + 1 : strcspn(at, ":/?#");
     if (host_length <= 2 * skip || host_length >= sizeof(c->host))
         return ERR_MALFORMED;
     memcpy(c->host, at + skip, host_length - 2 * skip);

@@ -288,13 +288,14 @@ static void say_goodbye(struct client_hub *hub, struct client *c)
         client_hub_poll(hub, MONO_MS(5));
 }
 
-static int run(struct client_hub *hub, struct client *c, struct client_publisher *p)
+static int run(const char *url, struct client_hub *hub, struct client *c,
+               struct client_publisher *p)
 {
     struct media_error error;
     for (;;) {
         client_hub_poll(hub, MONO_MS(5));
         if (handle_events(c) != 0) {
-            fprintf(stderr, "tongke publish: %s\n", client_reason(c));
+            fprintf(stderr, "tongke publish: %s: %s\n", url, client_reason(c));
             return 1;
         }
         int state = is_stopped ? 1 : client_publisher_run(p, mono_now(), &error);
@@ -326,7 +327,7 @@ static int publish(const struct publish_options *o, const char *token, struct me
     if (err == 0)
         err = client_create(hub, &config, &c);
     if (err < 0) {
-        fprintf(stderr, "tongke publish: %s: %s\n", o->url, err_text(err));
+        fprintf(stderr, "tongke publish: --url %s: %s\n", o->url, err_text(err));
         media_source_close(source);
         goto out;
     }
@@ -337,7 +338,7 @@ static int publish(const struct publish_options *o, const char *token, struct me
     if (err < 0)
         fprintf(stderr, "tongke publish: %s\n", err_text(err));
     else
-        rc = run(hub, c, p);
+        rc = run(o->url, hub, c, p);
 out:
     client_publisher_destroy(p);
     client_destroy(c);
