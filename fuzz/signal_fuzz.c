@@ -60,8 +60,8 @@ static void join(struct run *r, int index)
 {
     struct token_claims claims;
     token_claims_init(&claims);
-    strcpy(claims.grants.key, "k");
-    strcpy(claims.grants.room, "r");
+    snprintf(claims.grants.key, sizeof(claims.grants.key), "k");
+    snprintf(claims.grants.room, sizeof(claims.grants.room), "r");
     snprintf(claims.grants.identity, SIGNAL_TEXT_MAX, "p%d", index);
     claims.grants.room_join = true;
     claims.can_update_own_metadata = true;
@@ -156,10 +156,9 @@ static void begin(struct run *r, struct pkt_pool *pool)
                                        .sctp_pool = pool,
                                        .rng = &r->rng,
                                        .version = "1.13.5"};
-    strcpy(r->config.keys[0].key, "k");
-    strcpy(r->config.keys[0].secret, "s");
-    for (int i = 0; i < 32; i++)
-        strcat(r->config.fingerprint_sha256, i < 31 ? "AB:" : "AB");
+    r->config.keys[0] = (struct signal_key){.key = "k", .secret = "s"};
+    for (size_t i = 0; i < 32; i++)
+        snprintf(r->config.fingerprint_sha256 + 3 * i, 4, i < 31 ? "AB:" : "AB");
     if (signal_create(&r->config, r->now, WALL, &r->signal) < 0)
         abort();
     join(r, 0);

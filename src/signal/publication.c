@@ -71,28 +71,32 @@ static const char *default_stream(uint8_t source)
     }
 }
 
+/* "vp8", or "video/VP8". What we do not carry is replaced by VP8; the client adapts. */
+static uint8_t wanted_codec(const char *name)
+{
+    const char *slash = strchr(name, '/');
+    enum rtp_codec codec =
+        sdp_codec_from_name(slash != NULL ? slash + 1 : name, rtp_codec_clock_hz(RTP_CODEC_VP8));
+    bool is_video = codec != RTP_CODEC_NONE && rtp_codec_kind(codec) == RTP_KIND_VIDEO;
+    return (uint8_t)(is_video ? codec : RTP_CODEC_VP8);
+}
+
 static void copy_texts(struct signal_track *t, const Livekit__AddTrackRequest *r)
 {
     const char *stream = r->stream[0] != '\0' ? r->stream : default_stream(t->source);
-    /* Lengths were checked; codecs of odd length are left out. */
+    /* Lengths were checked. */
     IGNORE(str_copy(t->name, sizeof(t->name), r->name));
     IGNORE(str_copy(t->stream, sizeof(t->stream), stream));
     IGNORE(str_copy(t->cids[0], SIGNAL_CID_SIZE, r->cid));
     t->cid_count = 1;
     for (size_t i = 0; i < r->n_simulcast_codecs && t->cid_count < SIGNAL_CIDS_MAX; i++) {
-        const Livekit__SimulcastCodec *codec = r->simulcast_codecs[i];
-        if (i == 0)
-            t->codec_wanted =
-                (uint8_t)sdp_codec_from_name(codec->codec, rtp_codec_clock_hz(RTP_CODEC_VP8));
-        if (codec->cid[0] != '\0' && strcmp(codec->cid, r->cid) != 0 &&
-            str_copy(t->cids[t->cid_count], SIGNAL_CID_SIZE, codec->cid) == 0)
+        const char *cid = r->simulcast_codecs[i]->cid;
+        if (cid[0] != '\0' && strcmp(cid, r->cid) != 0 &&
+            str_copy(t->cids[t->cid_count], SIGNAL_CID_SIZE, cid) == 0)
             t->cid_count++;
     }
-    /* What we do not advertise is replaced by the first that we do; the client adapts. */
-    if (t->kind == RTP_KIND_VIDEO && t->codec_wanted != RTP_CODEC_H264)
-        t->codec_wanted = RTP_CODEC_VP8;
-    if (t->kind == RTP_KIND_AUDIO)
-        t->codec_wanted = RTP_CODEC_NONE;
+    if (t->kind == RTP_KIND_VIDEO && r->n_simulcast_codecs > 0)
+        t->codec_wanted = wanted_codec(r->simulcast_codecs[0]->codec);
 }
 
 /* Announced layers in the order of their quality, lowest first: a layer's index is its rank. */

@@ -1,3 +1,8 @@
+/*
+ * Goal: the world that the signalling tests share (world.h).
+ * Method: every command is checked against what the worker knows, every frame is decoded.
+ */
+
 #include "unit/signal/world.h"
 
 #include "unit/cmocka_all.h"
