@@ -18,6 +18,13 @@
 
 _Atomic int fake_sessions_open, fake_sessions_closed;
 
+struct signal {
+    char unused;
+};
+
+static struct signal the_signal;
+struct signal *const fake_signal = &the_signal;
+
 struct signal_session {
     void *user;
     char *frames[FRAMES_MAX];
@@ -200,7 +207,6 @@ void signal_twirp(struct signal *s, const char *service, const char *method,
 {
     char text[256];
     int count = 0;
-    (void)s;
     (void)now;
     (void)wall;
     (void)authorization;
@@ -216,15 +222,15 @@ void signal_twirp(struct signal *s, const char *service, const char *method,
         ret_reply->ticket = late_ticket = 77;
         return;
     }
-    is_late_released = strcmp(method, "Release") == 0;
+    if (s != NULL)
+        is_late_released = strcmp(method, "Release") == 0;
     snprintf(text, sizeof(text), "%s %s %s %zu", service, method, content_type, size);
     fill_reply(ret_reply, 200, text);
 }
 
 int signal_poll_reply(struct signal *s, uint64_t *ret_ticket, struct signal_reply *ret_reply)
 {
-    (void)s;
-    if (!is_late_released || late_ticket == 0)
+    if (s == NULL || !is_late_released || late_ticket == 0)
         return 0;
     *ret_ticket = late_ticket;
     fill_reply(ret_reply, 200, "late");
@@ -235,8 +241,7 @@ int signal_poll_reply(struct signal *s, uint64_t *ret_ticket, struct signal_repl
 
 int signal_poll_webhook(struct signal *s, char **ret_body)
 {
-    (void)s;
-    if (webhook_count == 0)
+    if (s == NULL || webhook_count == 0)
         return 0;
     *ret_body = webhooks[0];
     memmove(webhooks, webhooks + 1, --webhook_count * sizeof(webhooks[0]));

@@ -19,6 +19,7 @@ struct fixture {
     uint16_t port;
     pthread_t thread;
     _Atomic bool is_stopping;
+    _Atomic uint64_t webhooks_sent, webhooks_dropped; /* as of the server's last turn */
     char folder[64]; /* a temporary web root with some files, and its parent with a secret */
 };
 
@@ -64,6 +65,10 @@ int ws_read(int fd, char **ret_data, size_t *ret_size);
 int ws_read_close(int fd);
 
 /* ---- what the fake signalling saw ---- */
+
+/* Give it to a server as its signalling where webhooks or late answers are tested; with none, a
+ * server answers the same but has neither. */
+extern struct signal *const fake_signal;
 
 extern _Atomic int fake_sessions_open;   /* opened and not yet closed */
 extern _Atomic int fake_sessions_closed; /* told by signal_session_closed() */

@@ -97,7 +97,7 @@ static int set_up(void **state)
     snprintf(web, sizeof(web), "%s/web", fx.folder);
     snprintf(link, sizeof(link), "%s/web/link.txt", fx.folder);
     assert_int_equal(symlink("../secret.txt", link), 0);
-    fixture_start(&fx, (struct http_config){.web_root = web}, add_routes);
+    fixture_start(&fx, (struct http_config){.web_root = web, .signal = fake_signal}, add_routes);
     return 0;
 }
 

@@ -57,6 +57,16 @@ static void wait_for(size_t wanted)
     assert_int_equal(count(), wanted);
 }
 
+/* Counters are copied by the server's thread, which is woken for that. */
+static void wait_for_count(_Atomic uint64_t *counter, uint64_t wanted)
+{
+    for (int i = 0; i < 500 && atomic_load(counter) < wanted; i++) {
+        http_server_wake(sender.server);
+        usleep(10000);
+    }
+    assert_int_equal(atomic_load(counter), wanted);
+}
+
 static void start(int refusals, int status)
 {
     static char url[128];
@@ -65,10 +75,12 @@ static void start(int refusals, int status)
     refuse_status = status;
     fixture_start(&receiver, (struct http_config){0}, add_hook);
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/hook", receiver.port);
-    fixture_start(
-        &sender,
-        (struct http_config){.webhook_urls = {url}, .webhook_url_count = 1, .webhook_key = "k"},
-        NULL);
+    fixture_start(&sender,
+                  (struct http_config){.signal = fake_signal,
+                                       .webhook_urls = {url},
+                                       .webhook_url_count = 1,
+                                       .webhook_key = "k"},
+                  NULL);
 }
 
 static void stop(void)
@@ -110,14 +122,7 @@ static void test_delivery(void **state)
     wait_for(10);
     check_order(10);
     assert_memory_equal(received[0], "application/webhook+json|token-of-k|LiveKit|{", 44);
-    struct http_stats stats;
-    for (int i = 0; i < 500; i++) {
-        http_server_stats(sender.server, &stats);
-        if (stats.webhooks_sent == 10)
-            break;
-        usleep(10000);
-    }
-    assert_int_equal(stats.webhooks_sent, 10);
+    wait_for_count(&sender.webhooks_sent, 10);
     stop();
 }
 
@@ -135,16 +140,9 @@ static void test_retry(void **state)
 static void test_final_refusal(void **state)
 {
     (void)state;
-    struct http_stats stats;
     start(1, 400);
     make_events(1);
-    for (int i = 0; i < 500; i++) {
-        http_server_stats(sender.server, &stats);
-        if (stats.webhooks_dropped == 1)
-            break;
-        usleep(10000);
-    }
-    assert_int_equal(stats.webhooks_dropped, 1);
+    wait_for_count(&sender.webhooks_dropped, 1);
     make_events(1);
     wait_for(1);
     assert_non_null(strstr(received[0], "\"numDropped\":1"));
