@@ -19,6 +19,8 @@
 #define TRACKS_MAX     200000
 #define SUBS_MAX       4000000
 
+#define FINISH_TURNS_MAX 4
+
 uint32_t signal__id(struct signal *s)
 {
     /* Never reused, never zero: 2^32 attachments outlast any uptime we plan for. */
@@ -180,10 +182,13 @@ void signal__finish(struct signal *s)
         s->depth--;
         return;
     }
-    s->is_finish_due = false;
-    LIST_FOR_EACH(it, &s->room_list)
-    finish_room(CONTAINER_OF(it, struct signal_room, link));
-    signal__dcs_finish(s);
+    /* What finishing brings up is finished too; what is still left then waits for the next call. */
+    for (int i = 0; i < FINISH_TURNS_MAX && s->is_finish_due; i++) {
+        s->is_finish_due = false;
+        LIST_FOR_EACH(it, &s->room_list)
+        finish_room(CONTAINER_OF(it, struct signal_room, link));
+        signal__dcs_finish(s);
+    }
     s->depth = 0;
 }
 
