@@ -41,9 +41,10 @@ struct media_video {
     AVCodecContext *decoder;
     AVCodecContext *encoder; /* opened with the first picture */
     struct SwsContext *scaler;
-    AVFrame *picture, *scaled;
+    AVFrame *picture, *scaled, *turned; /* turned: NULL when upright */
+    int quarter_turns;
     int scaler_width, scaler_height, scaler_format;
-    uint16_t width, height; /* as encoded */
+    uint16_t width, height; /* as encoded, upright */
     int64_t pts_last;       /* of the encoder, ms */
 };
 
@@ -109,7 +110,11 @@ MUST_CHECK int media__video_push(struct media_video *v, AVPacket *packet);
 void media__video_close(struct media_video *v);
 
 /* Whether the stream can be sent as it is; then `ret_codec` is set. */
-bool media__video_can_pass(const AVStream *stream, enum rtp_codec *ret_codec);
+bool media__video_can_pass(AVStream *stream, enum rtp_codec *ret_codec);
+/* How often the picture has to be turned right by 90 degrees to be seen upright: 0 .. 3. */
+int media__quarter_turns(const AVStream *stream);
+/* Turns a YUV 4:2:0 picture into `to`, whose sides fit. */
+void media__turn(const AVFrame *from, AVFrame *to, int quarter_turns);
 MUST_CHECK int media__pass_open(struct media_video *v);
 MUST_CHECK int media__pass_push(struct media_video *v, AVPacket *packet);
 void media__h264_profile(const AVStream *stream, char ret_id[7]);

@@ -10,6 +10,28 @@
 #define NAL_IDR 5
 #define NAL_SPS 7
 
+/* Whoever joins waits for the next keyframe of a passed stream; longer than this is too long. */
+#define KEYFRAME_GAP_MAX MONO_S(5)
+
+/* As far as the file's index knows; a stream without one counts as good. */
+static bool has_rare_keyframes(AVStream *stream)
+{
+    int count = avformat_index_get_entries_count(stream);
+    int64_t last = stream->start_time != AV_NOPTS_VALUE ? stream->start_time : 0;
+    int64_t end = stream->duration > 0 ? last + stream->duration : last;
+    int64_t gap = 0;
+    for (int i = 0; i < count; i++) {
+        const AVIndexEntry *e = avformat_index_get_entry(stream, i);
+        if (e == NULL || (e->flags & AVINDEX_KEYFRAME) == 0)
+            continue;
+        gap = TK_MAX(gap, e->timestamp - last);
+        last = e->timestamp;
+    }
+    if (count > 0)
+        gap = TK_MAX(gap, end - last);
+    return av_rescale_q(gap, stream->time_base, AV_TIME_BASE_Q) > KEYFRAME_GAP_MAX;
+}
+
 /* Browsers decode 8-bit 4:2:0 of these profiles, without reordering. */
 static bool can_pass_h264(const AVCodecParameters *par)
 {
@@ -22,9 +44,11 @@ static bool can_pass_h264(const AVCodecParameters *par)
     return is_known && is_420 && is_progressive && par->video_delay == 0 && par->extradata_size > 4;
 }
 
-bool media__video_can_pass(const AVStream *stream, enum rtp_codec *ret_codec)
+bool media__video_can_pass(AVStream *stream, enum rtp_codec *ret_codec)
 {
     const AVCodecParameters *par = stream->codecpar;
+    if (media__quarter_turns(stream) != 0 || has_rare_keyframes(stream))
+        return false;
     if (par->codec_id == AV_CODEC_ID_VP8) {
         *ret_codec = RTP_CODEC_VP8;
         return true;

@@ -16,7 +16,9 @@
 static void choose_size(struct media_video *v)
 {
     const AVCodecParameters *par = v->stream->codecpar;
-    int width = par->width, height = par->height, height_max = v->source->config.height_max;
+    bool is_lying = v->quarter_turns % 2 != 0;
+    int width = is_lying ? par->height : par->width, height = is_lying ? par->width : par->height;
+    int height_max = v->source->config.height_max;
     if (height > height_max) {
         width = (int)((int64_t)width * height_max / height);
         height = height_max;
@@ -62,16 +64,30 @@ static int open_encoder(struct media_video *v, struct media_error *error)
                : media__fail(error, ERR_MEDIA_CODEC, "VP8 encoder: %s", media__av_text(err, text));
 }
 
+static AVFrame *alloc_picture(int width, int height)
+{
+    AVFrame *f = av_frame_alloc();
+    if (f == NULL)
+        return NULL;
+    f->format = AV_PIX_FMT_YUV420P;
+    f->width = width;
+    f->height = height;
+    if (av_frame_get_buffer(f, 0) < 0)
+        av_frame_free(&f);
+    return f;
+}
+
+/* Scaled while it lies, then turned. */
 static int alloc_pictures(struct media_video *v)
 {
+    bool is_lying = v->quarter_turns % 2 != 0;
     v->picture = av_frame_alloc();
-    v->scaled = av_frame_alloc();
-    if (v->picture == NULL || v->scaled == NULL)
-        return -ENOMEM;
-    v->scaled->format = AV_PIX_FMT_YUV420P;
-    v->scaled->width = v->width;
-    v->scaled->height = v->height;
-    return av_frame_get_buffer(v->scaled, 0) >= 0 ? 0 : -ENOMEM;
+    v->scaled = alloc_picture(is_lying ? v->height : v->width, is_lying ? v->width : v->height);
+    if (v->quarter_turns != 0)
+        v->turned = alloc_picture(v->width, v->height);
+    bool is_good =
+        v->picture != NULL && v->scaled != NULL && (v->turned != NULL || v->quarter_turns == 0);
+    return is_good ? 0 : -ENOMEM;
 }
 
 static int scale(struct media_video *v)
@@ -79,9 +95,9 @@ static int scale(struct media_video *v)
     const AVFrame *in = v->picture;
     if (v->scaler == NULL || v->scaler_width != in->width || v->scaler_height != in->height ||
         v->scaler_format != in->format) {
-        v->scaler = sws_getCachedContext(v->scaler, in->width, in->height,
-                                         (enum AVPixelFormat)in->format, v->width, v->height,
-                                         AV_PIX_FMT_YUV420P, SWS_BILINEAR, NULL, NULL, NULL);
+        v->scaler = sws_getCachedContext(
+            v->scaler, in->width, in->height, (enum AVPixelFormat)in->format, v->scaled->width,
+            v->scaled->height, AV_PIX_FMT_YUV420P, SWS_BILINEAR, NULL, NULL, NULL);
         if (v->scaler == NULL)
             return AVERROR_INVALIDDATA;
         v->scaler_width = in->width;
@@ -93,7 +109,13 @@ static int scale(struct media_video *v)
         return err;
     err = sws_scale(v->scaler, (const uint8_t *const *)in->data, in->linesize, 0, in->height,
                     v->scaled->data, v->scaled->linesize);
-    return err < 0 ? err : 0;
+    if (err < 0 || v->turned == NULL)
+        return err < 0 ? err : 0;
+    err = av_frame_make_writable(v->turned);
+    if (err < 0)
+        return err;
+    media__turn(v->scaled, v->turned, v->quarter_turns);
+    return 0;
 }
 
 static int take_encoded(struct media_video *v)
@@ -128,11 +150,12 @@ static int encode(struct media_video *v, mono_us pts)
     int err = scale(v);
     if (err < 0)
         return err;
-    v->scaled->pts = pts_ms;
-    v->scaled->pict_type = atomic_exchange(&v->source->is_keyframe_wanted, false)
-                               ? AV_PICTURE_TYPE_I
-                               : AV_PICTURE_TYPE_NONE;
-    err = avcodec_send_frame(v->encoder, v->scaled);
+    AVFrame *upright = v->turned != NULL ? v->turned : v->scaled;
+    upright->pts = pts_ms;
+    upright->pict_type = atomic_exchange(&v->source->is_keyframe_wanted, false)
+                             ? AV_PICTURE_TYPE_I
+                             : AV_PICTURE_TYPE_NONE;
+    err = avcodec_send_frame(v->encoder, upright);
     return err < 0 ? err : take_encoded(v);
 }
 
@@ -171,6 +194,7 @@ int media__video_open(struct media_source *s, AVStream *stream, struct media_err
                         : media__fail(error, ERR_MEDIA_CODEC, "%s: stream %d: %s", s->url,
                                       stream->index, media__av_text(err, text));
     }
+    v->quarter_turns = media__quarter_turns(stream);
     choose_size(v);
     int err = media__open_decoder(s, stream, &v->decoder, error);
     if (err == 0)
@@ -205,5 +229,6 @@ void media__video_close(struct media_video *v)
     sws_freeContext(v->scaler);
     av_frame_free(&v->picture);
     av_frame_free(&v->scaled);
+    av_frame_free(&v->turned);
     free(v);
 }

@@ -222,6 +222,50 @@ static void scales_large_pictures_down(void **state)
     media_source_close(source);
 }
 
+/* The note that a telephone writes, put on a copy. */
+#define LYING_COPY " -i %s/plain.mp4 -an -c copy -metadata:s:v:0 rotate=90"
+
+/* What could pass, but should not: a telephone's lying picture, keyframes too far apart. */
+static void encodes_what_should_not_pass(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *arguments;
+        bool is_copy;
+        uint16_t width, height;
+    } cases[] = {
+        {"turned.mp4", "", true, 240, 320},
+        {"rare.mp4",
+         " -f lavfi -i testsrc=size=320x240:rate=25:duration=8 -c:v libx264 -bf 0 -g 1000 "
+         "-sc_threshold 0 -pix_fmt yuv420p",
+         false, 320, 240},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char path[256];
+        char arguments[512];
+        snprintf(arguments, sizeof(arguments), cases[i].is_copy ? LYING_COPY : "%s",
+                 cases[i].is_copy ? folder : cases[i].arguments);
+        make_clip(cases[i].name, arguments);
+        path_of(cases[i].name, path);
+        struct media_source_config config = media_source_config_default(path);
+        struct media_source *source = NULL;
+        struct media_error error;
+        struct media_info info;
+        struct media_frame f;
+        assert_int_equal(media_source_open(&config, &source, &error), 0);
+        media_source_info(source, &info);
+        assert_false(info.is_video_passed);
+        assert_int_equal(info.width, cases[i].width);
+        assert_int_equal(info.height, cases[i].height);
+        assert_int_equal(media_source_next(source, &f, &error), 1);
+        /* RFC 6386, 9.1: the keyframe's own size */
+        assert_int_equal(f.data[6] | (f.data[7] & 0x3f) << 8, cases[i].width);
+        assert_int_equal(f.data[8] | (f.data[9] & 0x3f) << 8, cases[i].height);
+        media_frame_fini(&f);
+        media_source_close(source);
+    }
+}
+
 static void write_file(const char *name, const void *data, size_t size)
 {
     char path[256];
@@ -368,10 +412,15 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_usual_clips),         cmocka_unit_test(loops_without_a_seam),
-        cmocka_unit_test(makes_keyframes_on_demand), cmocka_unit_test(scales_large_pictures_down),
-        cmocka_unit_test(refuses_bad_files),         cmocka_unit_test(survives_damage),
-        cmocka_unit_test(feeds_ahead_of_the_taker),  cmocka_unit_test(stops_while_reading),
+        cmocka_unit_test(reads_usual_clips),
+        cmocka_unit_test(loops_without_a_seam),
+        cmocka_unit_test(makes_keyframes_on_demand),
+        cmocka_unit_test(scales_large_pictures_down),
+        cmocka_unit_test(encodes_what_should_not_pass),
+        cmocka_unit_test(refuses_bad_files),
+        cmocka_unit_test(survives_damage),
+        cmocka_unit_test(feeds_ahead_of_the_taker),
+        cmocka_unit_test(stops_while_reading),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
