@@ -1,4 +1,5 @@
-/* A self-signed certificate for localhost, made anew for each run. */
+/* Goal: a certificate for the TLS tests. Method: a self-signed one for localhost, made anew for
+ * each run with OpenSSL. */
 #include "certificate.h"
 
 #include <openssl/evp.h>

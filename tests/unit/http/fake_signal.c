@@ -1,7 +1,8 @@
 /*
- * Stands in for the signalling module: validate and join answer with the status that the query
- * names (?status=401); a session greets with a binary frame and then echoes, except for the texts
- * "close" (it closes with 1000), "burst" (100 frames) and "big" (one frame of 1 MiB).
+ * Goal: the server is tested apart from signalling. Method: a stand-in for the module: validate and
+ * join answer with the status that the query names (?status=401); a session greets with a binary
+ * frame and then echoes, except for the texts "close" (it closes with 1000), "burst" (100 frames)
+ * and "big" (one frame of 1 MiB).
  */
 #include "fixture.h"
 

@@ -1,3 +1,7 @@
+/*
+ * Goal: a real server and a client that can send anything. Method: the server runs on its own
+ * thread; the client writes and reads blocking sockets by hand.
+ */
 #include "fixture.h"
 
 #include "unit/cmocka_all.h"
