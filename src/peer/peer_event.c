@@ -60,15 +60,19 @@ static void follow_ice(struct peer *p)
     }
 }
 
-/* DTLS is up: the keys become contexts and are wiped. */
+/* DTLS is up: the keys become contexts, both or none, and are wiped. */
 static int make_contexts(struct peer *p)
 {
-    struct sec_srtp_keys send, receive;
+    struct sec_srtp_keys send = {0}, receive = {0};
     int err = sec_dtls_export_keys(p->dtls, &send, &receive);
     if (err == 0)
         err = sec_srtp_create(&send, SEC_SEND, &p->srtp_send);
     if (err == 0)
         err = sec_srtp_create(&receive, SEC_RECEIVE, &p->srtp_receive);
+    if (err < 0) {
+        sec_srtp_destroy(p->srtp_send);
+        p->srtp_send = NULL;
+    }
     explicit_bzero(&send, sizeof(send));
     explicit_bzero(&receive, sizeof(receive));
     return err;
@@ -77,6 +81,8 @@ static int make_contexts(struct peer *p)
 static void follow_dtls(struct peer *p)
 {
     enum sec_dtls_state state = sec_dtls_state(p->dtls);
+    if (p->is_failed)
+        return;
     if (state == SEC_DTLS_FAILED) {
         fail(p, sec_dtls_error(p->dtls));
     } else if (state == SEC_DTLS_CLOSED) {
