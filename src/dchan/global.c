@@ -55,8 +55,8 @@ void dchan_global_handle_timers(mono_us now)
 {
     size_t cursor = 0;
     uint64_t id;
-    if (global.timers_at == MONO_NEVER)
-        global.timers_at = now;
+    if (global.timers_at == MONO_NEVER || now < global.timers_at)
+        global.timers_at = now; /* the first call, or another clock */
     mono_us elapsed_ms = (now - global.timers_at) / 1000;
     if (elapsed_ms <= 0)
         return;

@@ -214,12 +214,6 @@ int signal__dcs_init(struct signal *s)
     list_init(&s->dirty_dcs);
     s->dcs_due = MONO_NEVER;
     int err = dchan_global_init();
-    s->has_dchan = err == 0;
-    return err == ERR_STATE ? 0 : err; /* somebody else on this thread has begun it */
-}
-
-void signal__dcs_fini(struct signal *s)
-{
-    if (s->has_dchan)
-        dchan_global_fini();
+    return err == ERR_STATE ? 0 : err; /* begun before, and once is for the whole process: usrsctp
+                                          does not give everything back at its end */
 }

@@ -123,7 +123,6 @@ void signal_destroy(struct signal *s)
     while (signal_poll_webhook(s, &body) > 0)
         free(body);
     signal__rpcs_fini(s);
-    signal__dcs_fini(s);
     strmap_fini(&s->rooms);
     idmap_fini(&s->transports);
     idmap_fini(&s->tracks);

@@ -269,7 +269,6 @@ MUST_CHECK int signal__dc_send(struct signal_dc *dc, enum signal_label label, co
 bool signal__dc_is_open(const struct signal_dc *dc, enum signal_label label);
 /* All of them: at the end of each call, and by the timer. */
 MUST_CHECK int signal__dcs_init(struct signal *s);
-void signal__dcs_fini(struct signal *s);
 void signal__dcs_finish(struct signal *s);
 void signal__dcs_tick(struct signal *s);
 

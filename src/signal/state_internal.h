@@ -117,7 +117,6 @@ struct signal {
 
     struct list dcs, dirty_dcs;
     mono_us dcs_due;
-    bool has_dchan; /* the library was begun here */
 
     struct list webhooks;
     size_t webhook_count;
