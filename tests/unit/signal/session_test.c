@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +120,46 @@ static void publish_and_subscribe_dual(void **state)
     publish_and_subscribe(false);
 }
 
+static char *read_file(const char *path)
+{
+    static char text[256 << 10];
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    size_t size = fread(text, 1, sizeof(text) - 1, f);
+    fclose(f);
+    text[size] = '\0';
+    return text;
+}
+
+static void captured_offers_are_answered_section_by_section(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"tests/vectors/sdp/livekit-client-2.23-join.sdp",
+                                        "tests/vectors/sdp/chromium-156-simulcast.sdp"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        static struct world w;
+        world_init(&w, 1);
+        struct client *c = client_new(&w, "anna", "r1");
+        c->sdp = read_file(paths[i]);
+        assert_int_equal(client_join(c, true), 0);
+        const Livekit__SessionDescription *answer = client_last(c, RESPONSE(ANSWER))->answer;
+        struct sdp_session *offer, *parsed;
+        struct sdp_error error;
+        assert_int_equal(sdp_parse(c->sdp, strlen(c->sdp), &offer, &error), 0);
+        assert_int_equal(sdp_parse(answer->sdp, strlen(answer->sdp), &parsed, &error), 0);
+        assert_int_equal(parsed->section_count, offer->section_count);
+        assert_true(parsed->is_ice_lite);
+        for (size_t k = 0; k < offer->section_count; k++) {
+            assert_string_equal(parsed->sections[k].mid, offer->sections[k].mid);
+            assert_int_not_equal(parsed->sections[k].port, 0);
+        }
+        assert_int_equal(client_sees(c, "anna")->state, LIVEKIT__PARTICIPANT_INFO__STATE__ACTIVE);
+        sdp_destroy(offer);
+        sdp_destroy(parsed);
+        world_fini(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +167,7 @@ int main(void)
         cmocka_unit_test(join_dual),
         cmocka_unit_test(publish_and_subscribe_single),
         cmocka_unit_test(publish_and_subscribe_dual),
+        cmocka_unit_test(captured_offers_are_answered_section_by_section),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,6 +246,8 @@ static void print_section(struct strbuf *b, const struct client_section *s, size
 
 static char *make_offer(struct client *c)
 {
+    if (c->sdp != NULL)
+        return strdup(c->sdp);
     struct strbuf b;
     strbuf_init(&b, 1 << 20);
     strbuf_puts(&b, "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");

@@ -40,6 +40,7 @@ struct client {
     char sid[32];
     char ufrag[16];
     uint32_t offer_id;
+    const char *sdp; /* offered instead of the sections; NULL as a rule */
     struct client_section sections[WORLD_SECTIONS_MAX];
     size_t section_count;
     Livekit__SignalResponse *frames[WORLD_FRAMES_MAX];
