@@ -16,7 +16,7 @@
 #define PWD         "local password"
 #define REMOTE_PWD  "remote password"
 #define ADDRESSES   24
-#define STEPS_MAX   400
+#define STEPS_MAX   120
 #define TIMEOUT_MAX 64 /* timers that may be due at one time */
 
 TK_FUZZ_DECLARE(ice_agent);

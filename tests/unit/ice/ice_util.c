@@ -1,3 +1,7 @@
+/*
+ * Goal: two agents in one process, as if a bad network lay between them.
+ * Method: the earliest arrival or timer is next; loss, delay and jitter come from a seed.
+ */
 #include "unit/ice/ice_util.h"
 
 #include <string.h>

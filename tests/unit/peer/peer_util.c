@@ -1,3 +1,7 @@
+/*
+ * Goal: two peers in one process, as if a network lay between them, and media sent both ways.
+ * Method: the earliest arrival or timer is next; loss and delay come from a seed.
+ */
 #include "unit/peer/peer_util.h"
 
 #include "secure/cert.h"
