@@ -3,7 +3,8 @@
  * name before any key leaves, and come through whatever bytes they are given.
  * Method: both sides in one thread, datagrams handed over by a simulated line with loss,
  * duplication and reordering from a seed. Retransmission timers run in real time (see dtls.h), so
- * they are set to 20 ms here.
+ * they are set to 20 ms where the line is bad, and else so high that a busy machine does not
+ * matter.
  */
 #include "unit/cmocka_all.h"
 
@@ -15,9 +16,10 @@
 #include <string.h>
 #include <time.h>
 
-#define RETRANSMIT_US 20000
-#define IN_FLIGHT_MAX 64
-#define HANDSHAKE_MAX MONO_S(20)
+#define RETRANSMIT_US       20000
+#define RETRANSMIT_US_CLEAN 400000 /* never, unless a test waits for it */
+#define IN_FLIGHT_MAX       64
+#define HANDSHAKE_MAX       MONO_S(20)
 
 struct line {
     struct sec__datagram items[IN_FLIGHT_MAX];
@@ -40,9 +42,10 @@ static void pair_init(struct pair *p, uint64_t seed, uint32_t loss_percent)
     p->loss_percent = loss_percent;
     for (int i = 0; i < 2; i++) {
         assert_int_equal(sec_cert_create(wall_now(), &p->certs[i]), 0);
-        struct sec_dtls_config config = {.role = i == 0 ? SEC_DTLS_CLIENT : SEC_DTLS_SERVER,
-                                         .cert = p->certs[i],
-                                         .retransmit_us_first = RETRANSMIT_US};
+        struct sec_dtls_config config = {
+            .role = i == 0 ? SEC_DTLS_CLIENT : SEC_DTLS_SERVER,
+            .cert = p->certs[i],
+            .retransmit_us_first = loss_percent > 0 ? RETRANSMIT_US : RETRANSMIT_US_CLEAN};
         assert_int_equal(sec_dtls_create(&config, &p->ends[i]), 0);
     }
 }
@@ -393,19 +396,18 @@ static void test_retransmission_grows(void **state)
     (void)state;
     struct pair p;
     uint8_t data[2048];
-    mono_us last = 0;
+    mono_us now = mono_now();
     pair_init(&p, 1, 0);
     fingerprints_set(&p);
-    assert_int_equal(sec_dtls_start(p.ends[0], mono_now()), 0);
-    for (int i = 0; i < 4; i++) {
+    assert_int_equal(sec_dtls_start(p.ends[0], now), 0);
+    for (int i = 0; i < 2; i++) {
         assert_true(sec_dtls_poll_transmit(p.ends[0], data, sizeof(data)) > 0);
         assert_int_equal(sec_dtls_poll_transmit(p.ends[0], data, sizeof(data)), 0);
-        mono_us distance = sec_dtls_next_timeout(p.ends[0]) - mono_now();
-        assert_in_range(distance, last, MONO_MS(20 << i));
-        last = distance;
-        while (sec_dtls_next_timeout(p.ends[0]) > mono_now())
+        mono_us distance = sec_dtls_next_timeout(p.ends[0]) - now;
+        assert_in_range(distance, (RETRANSMIT_US_CLEAN << i) / 2, RETRANSMIT_US_CLEAN << i);
+        while ((now = mono_now()) < sec_dtls_next_timeout(p.ends[0]))
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        sec_dtls_handle_timeout(p.ends[0], mono_now());
+        sec_dtls_handle_timeout(p.ends[0], now);
     }
     pair_fini(&p);
 }
