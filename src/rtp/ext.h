@@ -37,7 +37,8 @@ void rtp_ext_read(const struct rtp_view *view, const struct rtp_ext_ids *ids,
 bool rtp_ext_get_audio_level(const struct rtp_ext_set *set, uint8_t *ret_dbov, /* RFC 6464 */
                              bool *ret_is_voice); /* 0 (loudest) .. 127 (silence) */
 bool rtp_ext_get_twcc(const struct rtp_ext_set *set, uint16_t *ret_seq);
-/* MID (RFC 9143), RID or repaired RID (RFC 8852) as a terminated text of RFC 8843's characters. */
+/* MID (RFC 9143), RID or repaired RID (RFC 8852) as a terminated text of RFC 8866's token
+ * characters. */
 bool rtp_ext_get_text(const struct rtp_ext_set *set, enum rtp_ext ext, char *dst, size_t dst_size);
 
 /*

@@ -55,7 +55,7 @@ struct rtp_pt {
 };
 
 #define RTP_PTS_MAX    16 /* payload types kept per track */
-#define RTP_MID_SIZE   17 /* 16 characters and the zero (RFC 8843 keeps mids short) */
+#define RTP_MID_SIZE   17 /* 16 characters and the zero (RFC 9143 keeps mids short) */
 #define RTP_RID_SIZE   17
 #define RTP_LAYERS_MAX 3 /* simulcast encodings of one track */
 
