@@ -29,11 +29,23 @@ static void sleep_ms(unsigned ms)
     usleep(ms * 1000);
 }
 
+/* What --dev and the options do not say: lost participants are held for a short time only. */
+static const char config[] = "room: {resume_timeout: 5, departure_timeout: 2}\n";
+
+static void write_config(const char *path)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(config, 1, sizeof(config) - 1, f), sizeof(config) - 1);
+    assert_int_equal(fclose(f), 0);
+}
+
 /* In the child: becomes the server. */
 static void exec_server(const struct it_server *s)
 {
-    char data[96];
+    char data[96], config_path[96];
     snprintf(data, sizeof(data), "%s/data", s->folder);
+    snprintf(config_path, sizeof(config_path), "%s/tongke.yaml", s->folder);
     int log = open(s->log_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (log < 0 || dup2(log, STDERR_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0)
         _exit(126);
@@ -42,8 +54,9 @@ static void exec_server(const struct it_server *s)
     const char *program = getenv("TONGKE_PROGRAM");
     if (program == NULL)
         program = IT_PROGRAM;
-    execl(program, program, "serve", "--dev", "--bind", "127.0.0.1", "--port", "0", "--media-port",
-          "0", "--media-tcp-port", "0", "--workers", "2", "--data", data, (char *)NULL);
+    execl(program, program, "serve", "--config", config_path, "--dev", "--bind", "127.0.0.1",
+          "--port", "0", "--media-port", "0", "--media-tcp-port", "0", "--workers", "2", "--data",
+          data, (char *)NULL);
     _exit(127);
 }
 
@@ -88,6 +101,9 @@ void it_server_start(struct it_server *s)
     strcpy(s->folder, "/tmp/tongke-test-XXXXXX");
     assert_non_null(mkdtemp(s->folder));
     snprintf(s->log_path, sizeof(s->log_path), "%s/server.log", s->folder);
+    char config_path[96];
+    snprintf(config_path, sizeof(config_path), "%s/tongke.yaml", s->folder);
+    write_config(config_path);
     s->pid = fork();
     assert_true(s->pid >= 0);
     if (s->pid == 0)
