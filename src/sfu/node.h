@@ -4,7 +4,9 @@
 /*
  * The forwarding core of one worker: which packets go to whom, and how they are rewritten. Sans-IO:
  * packets, time and commands come in as arguments; packets, relays and events are polled out. After
- * any handle/add/set call, poll transmit, relay and event until empty before the next one.
+ * any handle/add/set call, poll transmit, relay and event until empty before the next one; only
+ * sfu_node_handle_rtp(), _rtcp() and _relay() may be called for a whole batch first, which lets the
+ * outputs of one subscription come together.
  *
  *   in:  decrypted RTP and RTCP of this worker's peers, relays from other workers, commands
  *   out: RTP and RTCP to this worker's peers, relays to other workers, events to the control thread
@@ -62,7 +64,8 @@ void sfu_node_remove_sub(struct sfu_node *node, sfu_sub_id sub);
 void sfu_node_set_sub_target(struct sfu_node *node, const struct sfu_sub_target *target,
                              mono_us now);
 
-/* Takes its own reference if it keeps the packet. The packet must not be written to afterwards. */
+/* Takes its own reference if it keeps the packet; the caller's must be the only one, because RTX is
+ * turned into the original packet in place. Nobody may write to the packet afterwards. */
 void sfu_node_handle_rtp(struct sfu_node *node, sfu_peer_id peer, struct pkt *pkt, mono_us now);
 void sfu_node_handle_rtcp(struct sfu_node *node, sfu_peer_id peer, const uint8_t *data, size_t size,
                           mono_us now);

@@ -21,6 +21,7 @@ typedef uint32_t sfu_sub_id;   /* one subscription */
 #define SFU_LAYER_NONE   (-1) /* forward nothing */
 #define SFU_TEMPORAL_ALL 7    /* forward every temporal layer */
 #define SFU_WORKERS_MAX  32
+#define SFU_CNAME_SIZE   32
 
 /* A transport that sends to us, receives from us, or both. */
 struct sfu_peer_config {
@@ -61,6 +62,7 @@ struct sfu_sub_config {
     struct rtp_pt pts[RTP_PTS_MAX]; /* what the subscriber accepts, by codec */
     char mid[RTP_MID_SIZE];         /* written as header extension if negotiated; "" = no */
     bool has_nack;
+    char cname[SFU_CNAME_SIZE]; /* RTCP SDES: the same for all tracks of one publisher */
 };
 
 /* What a subscription should get; everything may change at any time. */
@@ -110,7 +112,8 @@ struct sfu_relay {
     int8_t layer;
     struct pkt
         *pkt; /* one reference per bit, owned by the receiver of the message; NULL for reports */
-    ntp_time sr_ntp; /* SENDER_REPORT */
+    struct rtp_ext_ids exts; /* PACKET: the publisher's, to read its header extensions by */
+    ntp_time sr_ntp;         /* SENDER_REPORT */
     uint32_t sr_rtp;
     mono_us sr_arrived;
 };
@@ -121,7 +124,7 @@ struct sfu_relay {
  * subscriber, then comes `body`. Consecutive outputs for one peer belong together, as one frame to
  * one subscriber.
  */
-#define SFU_HEAD_MAX 96
+#define SFU_HEAD_MAX 252 /* room for a dependency descriptor with its structure */
 
 struct sfu_out {
     sfu_peer_id peer;

@@ -23,6 +23,7 @@ static void sub_command(struct signal_sub *sub, enum media_command_kind kind)
         c->has_nack = section->has_nack;
         memcpy(c->pts, section->pts, sizeof(c->pts));
         memcpy(c->mid, section->mid, sizeof(c->mid));
+        strncpy(c->cname, sub->track->participant->sid, sizeof(c->cname) - 1);
         for (size_t i = 0; i < section->pt_count; i++)
             if (section->pts[i].rtx_pt != 0)
                 c->rtx_ssrc = section->rtx_ssrc;

@@ -1,0 +1,54 @@
+#ifndef TK_SFU_LIMITS_H
+#define TK_SFU_LIMITS_H
+
+/*
+ * Named maxima of one forwarding node and the intervals that its behaviour is made of.
+ */
+
+#include "base/time.h"
+#include "rtp/types.h"
+
+#define SFU_PEERS_MAX  8192
+#define SFU_TRACKS_MAX 16384
+#define SFU_SUBS_MAX   131072
+
+/* Outputs that wait to be polled; what does not fit is dropped and counted. One batch of received
+ * packets is a few thousand at most. */
+#define SFU_EVENTS_MAX  4096
+#define SFU_EVENTS_FREE 1024 /* kept for what is not repeated: periodic events stay below */
+#define SFU_RELAYS_MAX  8192
+#define SFU_RESENDS_MAX 4096
+
+#define SFU_RING_AUDIO   128  /* packets kept of an audio track: 2.5 s at 20 ms */
+#define SFU_RING_MIN     64   /* accepted for sfu_node_config.ring_packets */
+#define SFU_RING_MAX     8192 /* same */
+#define SFU_HISTORY_MAX  512  /* numbers remembered per video subscription */
+#define SFU_RTCP_SIZE    1200 /* one compound packet stays below any path MTU */
+#define SFU_NACKS_MAX    128  /* sequence numbers in one NACK, read or written */
+#define SFU_EXTS_MAX     5    /* header extensions that are passed through */
+#define SFU_RESENT_MAX   10   /* answers to NACKs for one packet */
+#define SFU_AUDIO_ACTIVE 35   /* louder than -35 dBov counts as speech */
+
+/* A request for a keyframe is sent to the publisher once in this time per layer. */
+#define SFU_KEYFRAME_WAIT_LOW  MONO_MS(500)
+#define SFU_KEYFRAME_WAIT_HIGH MONO_S(1)
+/* Another worker that wants a keyframe repeats its wish within this time. */
+#define SFU_KEYFRAME_EXTERNAL MONO_S(3)
+
+#define SFU_LAYER_SILENT MONO_MS(1500) /* a layer without packets counts as gone */
+#define SFU_START_WAIT   MONO_MS(300)  /* then a lower layer's keyframe is good enough to start */
+#define SFU_WANTED_LOWER MONO_S(5)     /* dynacast: how long a lower wish has to stand */
+#define SFU_AUDIO_WINDOW MONO_MS(400)
+#define SFU_TRACK_TICK   MONO_MS(250)
+#define SFU_PEER_TICK    MONO_MS(500)
+#define SFU_REPORT_EVERY MONO_S(1)
+#define SFU_QUALITY      MONO_S(5)
+#define SFU_TWCC_EVERY   MONO_MS(60)
+#define SFU_RTT_DEFAULT  MONO_MS(100)
+
+_Static_assert((SFU_RING_AUDIO & (SFU_RING_AUDIO - 1)) == 0, "a power of two");
+_Static_assert((SFU_HISTORY_MAX & (SFU_HISTORY_MAX - 1)) == 0, "a power of two");
+_Static_assert(SFU_EVENTS_FREE < SFU_EVENTS_MAX, "periodic events need room");
+_Static_assert(SFU_WANTED_LOWER > SFU_KEYFRAME_WAIT_HIGH, "a wish outlives a keyframe request");
+
+#endif

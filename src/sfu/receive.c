@@ -1,0 +1,250 @@
+#include "rtp/red.h"
+#include "rtp/rtx.h"
+#include "sfu/sfu_internal.h"
+
+/* The way of a packet from its publisher, or from another worker, into the ring of its layer. */
+
+/* A new SSRC on the same layer: another encoder. The extended numbers go on growing, so that
+ * nothing that is remembered of the old stream is taken for the new one. */
+static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
+{
+    struct sfu_track *t = l->track;
+    l->ssrc = v->ssrc;
+    l->sr = (struct rtp_sr_ref){0};
+    if (l->seqs.newest == 0)
+        return;
+    l->seqs.newest = (((l->seqs.newest >> 16) + 2) << 16) + (uint16_t)(v->seq - 1);
+    sfu__pending_purge(t, l->index);
+    sfu__ring_clear(&l->ring);
+    if (l->uplink != NULL) {
+        struct rtp_nack_config nack = l->uplink->nack.config;
+        rtp_nack_init(&l->uplink->nack, &nack);
+        rtp_recv_stats_init(&l->uplink->stats, t->clock_hz);
+    }
+    LIST_FOR_EACH(it, &t->subs)
+    {
+        struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, track_link);
+        if (s->current != l->index)
+            continue;
+        s->current = SFU_LAYER_NONE;
+        s->waiting_since = now;
+        sfu__sub_choose(s, now);
+    }
+}
+
+/* ---- the description of a packet ---- */
+
+static const uint8_t passed_exts[SFU_EXTS_MAX] = {
+    RTP_EXT_AUDIO_LEVEL,   RTP_EXT_VIDEO_ORIENTATION,     RTP_EXT_ABS_CAPTURE_TIME,
+    RTP_EXT_PLAYOUT_DELAY, RTP_EXT_DEPENDENCY_DESCRIPTOR,
+};
+
+static void note_exts(struct sfu_packet *p, const struct sfu_arrival *in)
+{
+    for (size_t i = 0; i < SFU_EXTS_MAX && in->view.ext != NULL; i++) {
+        const struct rtp_ext_value *value = &in->exts.value[passed_exts[i]];
+        if (value->data == NULL)
+            continue;
+        p->exts[p->ext_count].ext = passed_exts[i];
+        p->exts[p->ext_count].size = value->size;
+        p->exts[p->ext_count].at = (uint16_t)(value->data - in->pkt->data);
+        p->ext_count++;
+    }
+}
+
+static int note_red(struct sfu_packet *p, const struct rtp_view *v)
+{
+    struct rtp_red_block primary;
+    int err = rtp_red_primary(v->payload, v->payload_size, &primary);
+    if (err < 0)
+        return err;
+    p->opus_at = (uint16_t)(primary.data - v->data);
+    p->opus_size = primary.size;
+    return 0;
+}
+
+static int describe(struct sfu_packet *p, uint8_t codec, const struct sfu_arrival *in)
+{
+    const struct rtp_view *v = &in->view;
+    struct rtp_payload_info info;
+    p->ts = v->ts;
+    p->is_marker = v->is_marker;
+    p->payload_at = v->header_size;
+    p->payload_size = v->payload_size;
+    if (v->payload_size == 0)
+        return 0;
+    int err = rtp_payload_inspect(codec, v->payload, v->payload_size, &in->exts, &info);
+    if (err == 0 && codec == RTP_CODEC_RED)
+        err = note_red(p, v);
+    if (err < 0)
+        return err;
+    p->is_frame_start = info.is_frame_start;
+    p->is_keyframe = info.is_keyframe && info.is_frame_start;
+    if (codec == RTP_CODEC_VP8) {
+        p->descriptor_size = info.descriptor_size;
+        p->has_temporal = info.has_temporal_id;
+        p->temporal_id = info.temporal_id;
+        p->is_layer_sync = info.is_layer_sync;
+        p->has_picture = info.has_picture_id;
+        p->is_short_picture = info.is_short_picture_id;
+        p->picture_id = info.picture_id;
+        p->has_tl0 = info.has_tl0;
+        p->tl0 = info.tl0;
+    }
+    note_exts(p, in);
+    return 0;
+}
+
+/* ---- what a packet means for its layer ---- */
+
+static void report_start(struct sfu_layer *l, uint8_t codec)
+{
+    struct sfu_track *t = l->track;
+    bool is_known = l->has_started && l->codec == codec;
+    l->has_started = true;
+    l->codec = codec;
+    if (is_known || t->peer == NULL)
+        return;
+    const struct sfu_event e = {.kind = SFU_EVENT_LAYER_STARTED,
+                                .peer = t->peer->config.peer,
+                                .track = t->config.track,
+                                .layer = (int8_t)l->index,
+                                .codec = codec,
+                                .ssrc = l->ssrc};
+    sfu__push_event(t->node, &e, false);
+}
+
+static void note_arrival(struct sfu_layer *l, const struct sfu_packet *p, mono_us now)
+{
+    l->last_at = now;
+    l->bytes += p->pkt->size;
+    if (!l->is_live) {
+        l->is_live = true;
+        sfu__track_choose(l->track, now);
+    }
+    if (p->is_keyframe)
+        sfu__keyframe_arrived(l);
+}
+
+static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct sfu_arrival *in,
+                                uint8_t pt_index, mono_us now)
+{
+    struct sfu_node *node = l->track->node;
+    if (sfu__ring_is_jump(&l->ring, seq))
+        sfu__pending_purge(l->track, l->index);
+    struct sfu_packet *p = sfu__ring_put(&l->ring, seq);
+    if (p == NULL) {
+        node->stats.drop_duplicate++;
+        return NULL;
+    }
+    p->layer = l->index;
+    p->pt_index = pt_index;
+    p->arrived = now;
+    if (describe(p, l->track->config.pts[pt_index].codec, in) < 0) {
+        node->stats.drop_malformed++;
+        return NULL;
+    }
+    p->pkt = pkt_ref(in->pkt);
+    sfu__ring_trim(&l->ring, now - node->config.ring_age_max);
+    return p;
+}
+
+/* Only at the node that has the publisher: statistics, and what to ask for again. */
+static void note_uplink(struct sfu_layer *l, uint64_t seq, enum rtp_seq_result result,
+                        const struct sfu_arrival *in, mono_us now)
+{
+    struct sfu_uplink *up = l->uplink;
+    rtp_recv_stats_packet(&up->stats, seq, result, in->view.ts, in->view.payload_size, in->is_rtx,
+                          now);
+    if (!l->track->config.has_nack)
+        return;
+    rtp_nack_packet(&up->nack, seq, result, now);
+    if (up->nack.missing_count > 0)
+        sfu__arm_earlier(&l->track->node->peer_timers, &l->track->peer->timer,
+                         now + up->nack.config.reorder_wait);
+}
+
+void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_us now)
+{
+    struct sfu_track *t = l->track;
+    uint8_t pt_index = t->pt_index[in->view.pt];
+    if (pt_index & SFU_PT_RTX) { /* or unknown */
+        t->node->stats.drop_malformed++;
+        return;
+    }
+    if (l->ssrc != in->view.ssrc)
+        restart(l, &in->view, now);
+    uint64_t seq;
+    enum rtp_seq_result result = rtp_seq_ext_update(&l->seqs, in->view.seq, &seq);
+    if (result == RTP_SEQ_JUMP) {
+        t->node->stats.drop_malformed++;
+        return;
+    }
+    if (l->uplink != NULL)
+        note_uplink(l, seq, result, in, now);
+    if (t->is_blocked)
+        return;
+    struct sfu_packet *p = store(l, seq, in, pt_index, now);
+    if (p == NULL)
+        return;
+    report_start(l, t->config.pts[pt_index].codec);
+    note_arrival(l, p, now);
+    if (t->config.kind == RTP_KIND_AUDIO && t->peer != NULL && p->payload_size > 0)
+        sfu__speaker_packet(t, in, now);
+    sfu__pending_add(t, p);
+    sfu__relay_packet(l, in->pkt);
+}
+
+/* ---- from the publisher ---- */
+
+static void note_twcc(struct sfu_peer *p, const struct rtp_ext_set *exts, mono_us arrived)
+{
+    uint16_t seq;
+    if (p->twcc == NULL || !rtp_ext_get_twcc(exts, &seq))
+        return;
+    rtp_twcc_packet(p->twcc, seq, arrived);
+    sfu__arm_earlier(&p->node->peer_timers, &p->timer, rtp_twcc_next_at(p->twcc));
+}
+
+/* Turns RTX into the original packet (RFC 4588); false when there is nothing in it. */
+static bool restore(struct sfu_layer *l, struct sfu_arrival *in)
+{
+    struct sfu_track *t = l->track;
+    uint8_t index = t->pt_index[in->view.pt];
+    t->node->stats.rtx_in++;
+    if (index == SFU_PT_UNKNOWN || !(index & SFU_PT_RTX) || l->media.ssrc == 0)
+        return false;
+    int size = rtp_rtx_decapsulate(in->pkt->data, in->pkt->size, l->media.ssrc,
+                                   t->config.pts[index & ~SFU_PT_RTX].pt);
+    if (size <= 0)
+        return false;
+    in->pkt->size = (uint16_t)size;
+    in->is_rtx = true;
+    return rtp_parse(in->pkt->data, in->pkt->size, &in->view) == 0;
+}
+
+void sfu_node_handle_rtp(struct sfu_node *node, sfu_peer_id peer, struct pkt *pkt, mono_us now)
+{
+    sfu__enter(node, now);
+    node->stats.rtp_in++;
+    struct sfu_peer *p = idmap_get(&node->peers, peer);
+    if (p == NULL) {
+        node->stats.drop_unknown_peer++;
+        return;
+    }
+    struct sfu_arrival in = {.pkt = pkt};
+    if (rtp_parse(pkt->data, pkt->size, &in.view) < 0) {
+        node->stats.drop_malformed++;
+        return;
+    }
+    p->bytes_in += pkt->size;
+    rtp_ext_read(&in.view, &p->config.exts, &in.exts);
+    note_twcc(p, &in.exts, now);
+    struct sfu_bind *b = sfu__bind_find(p, &in.view, &in.exts);
+    if (b == NULL) {
+        node->stats.drop_unknown_ssrc++;
+        return;
+    }
+    if (!b->is_rtx || restore(b->layer, &in))
+        sfu__layer_receive(b->layer, &in, now);
+}

@@ -1,0 +1,78 @@
+#include "sfu/sfu_internal.h"
+
+/* Answers to a subscriber's NACK from the ring that all subscribers share (RFC 4585, 6.2.1). */
+
+static uint32_t ms_of(mono_us now)
+{
+    return (uint32_t)(now / 1000);
+}
+
+/* A packet is sent again at most once in half a round trip and SFU_RESENT_MAX times. */
+static bool may_resend(const struct sfu_sub *s, const struct rtp_mapper_entry *e, mono_us now)
+{
+    if (e->resent_count == 0)
+        return true;
+    mono_us pause = TK_MAX(s->peer->rtt / 2, MONO_MS(5));
+    return e->resent_count < SFU_RESENT_MAX &&
+           ms_of(now) - e->resent_ms >= (uint32_t)(TK_MIN(pause, MONO_MS(200)) / 1000);
+}
+
+void sfu__sub_handle_nack(struct sfu_sub *s, const uint16_t *seqs, size_t count, mono_us now)
+{
+    struct sfu_node *node = s->track->node;
+    for (size_t i = 0; i < count && node->resend_count < SFU_RESENDS_MAX; i++) {
+        struct rtp_mapper_entry *e = rtp_mapper_find(&s->mapper, seqs[i]);
+        if (e == NULL) {
+            node->stats.nacks_missed++;
+            continue;
+        }
+        if (!may_resend(s, e, now))
+            continue;
+        size_t at = (node->resend_first + node->resend_count++) % SFU_RESENDS_MAX;
+        node->resends[at] = (struct sfu_resend){.sub = s->config.sub, .seq = seqs[i]};
+    }
+}
+
+static const struct sfu_packet *source_of(const struct sfu_sub *s, const struct rtp_mapper_entry *e)
+{
+    return e->layer < RTP_LAYERS_MAX && s->track->layers[e->layer].ring.slots != NULL
+               ? sfu__ring_get(&s->track->layers[e->layer].ring, e->src_seq)
+               : NULL;
+}
+
+static int answer(struct sfu_sub *s, uint16_t seq, mono_us now, struct sfu_out *ret_out)
+{
+    struct rtp_mapper_entry *e = rtp_mapper_find(&s->mapper, seq);
+    if (e == NULL)
+        return 0;
+    e->resent_ms = ms_of(now);
+    e->resent_count++;
+    if (e->state == RTP_MAPPER_HOLE)
+        return sfu__sub_write_empty(s, e, ret_out);
+    const struct sfu_packet *p = source_of(s, e);
+    if (p == NULL) {
+        e->resent_count--; /* it may still come from the publisher */
+        s->track->node->stats.nacks_missed++;
+        return 0;
+    }
+    if (e->state == RTP_MAPPER_RESERVED)
+        return sfu__sub_forward(s, p, now, ret_out);
+    if (!s->routes[p->pt_index].is_usable)
+        return 0;
+    return sfu__sub_write_resend(s, p, e, ret_out);
+}
+
+int sfu__resend_poll(struct sfu_node *node, struct sfu_out *ret_out)
+{
+    while (node->resend_count > 0) {
+        struct sfu_resend r = node->resends[node->resend_first];
+        node->resend_first = (node->resend_first + 1) % SFU_RESENDS_MAX;
+        node->resend_count--;
+        struct sfu_sub *s = idmap_get(&node->subs, r.sub);
+        if (s == NULL || !s->peer->is_connected || answer(s, r.seq, node->now, ret_out) == 0)
+            continue;
+        node->stats.nacks_answered++;
+        return 1;
+    }
+    return 0;
+}

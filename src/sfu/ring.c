@@ -1,0 +1,102 @@
+#include "sfu/sfu_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int sfu__ring_init(struct sfu_ring *r, uint32_t count)
+{
+    *r = (struct sfu_ring){.mask = count - 1};
+    r->slots = calloc(count, sizeof(r->slots[0]));
+    return r->slots != NULL ? 0 : -ENOMEM;
+}
+
+static struct sfu_packet *slot(const struct sfu_ring *r, uint64_t seq)
+{
+    return &r->slots[seq & r->mask];
+}
+
+static void release(struct sfu_packet *p)
+{
+    pkt_unref(p->pkt);
+    p->pkt = NULL;
+}
+
+void sfu__ring_clear(struct sfu_ring *r)
+{
+    for (; r->begin < r->end; r->begin++)
+        release(slot(r, r->begin));
+    r->begin = 0;
+    r->end = 0;
+}
+
+void sfu__ring_fini(struct sfu_ring *r)
+{
+    if (r->slots == NULL)
+        return;
+    sfu__ring_clear(r);
+    free(r->slots);
+    r->slots = NULL;
+}
+
+bool sfu__ring_is_jump(const struct sfu_ring *r, uint64_t seq)
+{
+    return r->end != 0 && seq > r->end + r->mask;
+}
+
+/* Moves the window on so that `seq` becomes its last number; false if a pending packet is in the
+ * way. */
+static bool advance(struct sfu_ring *r, uint64_t seq)
+{
+    while (r->begin < r->end && r->begin + r->mask < seq) {
+        if (slot(r, r->begin)->is_pending)
+            return false;
+        release(slot(r, r->begin));
+        r->begin++;
+    }
+    if (r->begin == r->end)
+        r->begin = seq;
+    r->end = seq + 1;
+    return true;
+}
+
+struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq)
+{
+    if (sfu__ring_is_jump(r, seq))
+        sfu__ring_clear(r);
+    if (r->end == 0) {
+        r->begin = seq;
+        r->end = seq;
+    }
+    if (seq >= r->end) {
+        if (!advance(r, seq))
+            return NULL;
+    } else if (seq < r->begin) {
+        if (r->end - seq > (uint64_t)r->mask + 1)
+            return NULL;
+        r->begin = seq;
+    }
+    struct sfu_packet *p = slot(r, seq);
+    if (p->pkt != NULL)
+        return NULL;
+    *p = (struct sfu_packet){.seq = seq};
+    return p;
+}
+
+struct sfu_packet *sfu__ring_get(const struct sfu_ring *r, uint64_t seq)
+{
+    if (seq < r->begin || seq >= r->end)
+        return NULL;
+    struct sfu_packet *p = slot(r, seq);
+    return p->pkt != NULL ? p : NULL;
+}
+
+void sfu__ring_trim(struct sfu_ring *r, mono_us oldest)
+{
+    while (r->begin < r->end) {
+        struct sfu_packet *p = slot(r, r->begin);
+        if (p->pkt != NULL && (p->is_pending || p->arrived >= oldest))
+            return;
+        release(p);
+        r->begin++;
+    }
+}

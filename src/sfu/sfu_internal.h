@@ -1,0 +1,352 @@
+#ifndef TK_SFU_SFU_INTERNAL_H
+#define TK_SFU_SFU_INTERNAL_H
+
+/*
+ * The objects of a forwarding node. Everything belongs to the node's thread.
+ *
+ *   node ─┬─ peer ──┬─ tracks it is the source of ─ layer[0..2] ─ uplink: statistics, NACK
+ *         │         └─ subscriptions it receives                 └ ring of recent packets
+ *         └─ track ── subscriptions to it ─ mapper: the outgoing number space
+ *
+ * A received packet goes into the ring of its layer and into the track's list of pending packets;
+ * polling for transmits walks the tracks with pending packets, their subscriptions, and for each
+ * of them the pending packets, so that the outputs of one subscription come together.
+ */
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/rng.h"
+#include "base/timers.h"
+#include "cc/stepdown.h"
+#include "rtp/ext.h"
+#include "rtp/mapper.h"
+#include "rtp/nack.h"
+#include "rtp/packet.h"
+#include "rtp/payload.h"
+#include "rtp/recv_stats.h"
+#include "rtp/sr.h"
+#include "rtp/twcc.h"
+#include "sfu/limits.h"
+#include "sfu/node.h"
+
+struct sfu_layer;
+struct sfu_peer;
+struct sfu_sub;
+struct sfu_track;
+
+/* ---- ring.c ---- */
+
+/* A received packet with all that forwarding needs to know of it. */
+struct sfu_packet {
+    struct pkt *pkt; /* NULL = the slot is empty */
+    uint64_t seq;    /* extended */
+    struct sfu_packet *next_pending;
+    mono_us arrived;
+    uint32_t ts;
+    uint16_t payload_at, payload_size; /* inside pkt->data; size 0 = padding only */
+    uint16_t opus_at, opus_size;       /* the primary block of RED */
+    uint16_t picture_id;
+    uint8_t tl0;
+    uint8_t descriptor_size;
+    uint8_t temporal_id;
+    uint8_t layer;
+    uint8_t pt_index; /* into the track's payload types */
+    uint8_t ext_count;
+    bool is_marker : 1;
+    bool is_keyframe : 1; /* the first packet of a keyframe; every packet of audio */
+    bool is_frame_start : 1;
+    bool is_layer_sync : 1;
+    bool has_temporal : 1; /* VP8: temporal layers may be left out */
+    bool has_picture : 1;
+    bool is_short_picture : 1;
+    bool has_tl0 : 1;
+    bool is_pending : 1;
+    struct {
+        uint8_t ext; /* enum rtp_ext */
+        uint8_t size;
+        uint16_t at;
+    } exts[SFU_EXTS_MAX];
+};
+
+/* The recent packets of one layer by extended sequence number: [begin, end), at most mask + 1. */
+struct sfu_ring {
+    struct sfu_packet *slots;
+    uint32_t mask;
+    uint64_t begin, end;
+};
+
+MUST_CHECK int sfu__ring_init(struct sfu_ring *r, uint32_t count);
+void sfu__ring_fini(struct sfu_ring *r);
+void sfu__ring_clear(struct sfu_ring *r);
+/* True if `seq` is so far ahead that everything in the ring would be thrown away. */
+bool sfu__ring_is_jump(const struct sfu_ring *r, uint64_t seq);
+/* An empty slot for `seq`; NULL for a duplicate, a packet older than the ring, or when the place is
+ * still pending. */
+struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq);
+struct sfu_packet *sfu__ring_get(const struct sfu_ring *r, uint64_t seq);
+/* Gives back what arrived before `oldest`. */
+void sfu__ring_trim(struct sfu_ring *r, mono_us oldest);
+
+/* ---- layers ---- */
+
+/* An SSRC of a publisher. */
+struct sfu_bind {
+    struct sfu_layer *layer; /* parent */
+    uint32_t ssrc;           /* 0 = not known yet */
+    bool is_rtx;
+};
+
+/* What only the node has that receives a layer from its publisher. */
+struct sfu_uplink {
+    struct rtp_recv_stats stats;
+    struct rtp_nack nack;
+    mono_us report_at;
+};
+
+struct sfu_keyframe {
+    bool is_waiting; /* somebody wants one and it has not come */
+    bool is_due;     /* a request has to go into the next RTCP to the publisher */
+    bool has_sent;
+    uint8_t fir_seq;
+    mono_us sent_at;
+    mono_us external_until; /* another worker or the control thread wants one */
+};
+
+struct sfu_layer {
+    /* Set at creation. */
+    struct sfu_track *track; /* parent */
+    uint8_t index;
+    struct sfu_bind media, rtx; /* entries of the node's SSRC table, source node only */
+    struct sfu_uplink *uplink;  /* NULL where packets come as relays */
+
+    struct sfu_ring ring;
+    struct rtp_seq_ext seqs;
+    uint32_t ssrc; /* of the packets in the ring; 0 before the first */
+    uint8_t codec;
+    bool has_started;
+    bool is_live; /* packets came within SFU_LAYER_SILENT */
+    mono_us last_at;
+    struct rtp_sr_ref sr;
+    struct sfu_keyframe keyframe;
+
+    /* Rate. */
+    uint64_t bytes, bytes_before;
+    uint32_t bps;
+};
+
+/* ---- tracks ---- */
+
+struct sfu_speaker {
+    mono_us window_at; /* 0 = no packets yet */
+    uint32_t packets;
+    uint32_t active_packets, level_sum;
+    uint32_t active_ticks; /* of the audio clock */
+    uint32_t last_ts;
+};
+
+#define SFU_PT_UNKNOWN 0xff
+#define SFU_PT_RTX     0x80 /* flag in sfu_track.pt_index */
+
+struct sfu_track {
+    /* Set at creation. */
+    struct sfu_track_config config;
+    struct sfu_node *node; /* parent */
+    struct sfu_peer *peer; /* NULL where packets come as relays */
+    uint32_t clock_hz;
+    uint8_t pt_index[128]; /* by payload type: index into config.pts, with SFU_PT_RTX for RTX */
+
+    struct list peer_link; /* in peer->tracks */
+    struct list subs;      /* sfu_sub.track_link */
+    struct timer timer;
+    uint32_t relay_mask;
+    bool is_blocked;
+    struct sfu_layer layers[RTP_LAYERS_MAX];
+    struct sfu_speaker speaker;
+    mono_us rate_at;
+
+    /* Fan-out of the current batch. */
+    struct list fan_link; /* in node->fan_tracks */
+    struct sfu_packet *pending_first, *pending_last;
+
+    /* Dynacast. */
+    int8_t wanted_reported;
+    mono_us wanted_lower_at; /* MONO_NEVER = the report is what is wanted */
+};
+
+/* ---- peers ---- */
+
+struct sfu_peer {
+    /* Set at creation. */
+    struct sfu_peer_config config;
+    struct sfu_node *node; /* parent */
+
+    bool is_connected;
+    struct list tracks; /* sfu_track.peer_link */
+    struct list subs;   /* sfu_sub.peer_link */
+    struct timer timer;
+    struct list due_link;  /* in node->due_peers while RTCP has to be written */
+    struct rtp_twcc *twcc; /* NULL if not negotiated */
+    struct cc_stepdown cc;
+    mono_us rtt; /* 0 = unknown */
+
+    /* Since the last PEER_QUALITY event. */
+    mono_us quality_at, quality_from;
+    uint32_t up_loss_sum, up_loss_count, down_loss_sum, down_loss_count; /* 1/256 */
+    uint64_t bytes_in, bytes_out;
+};
+
+/* ---- subscriptions ---- */
+
+/* How packets of one of the track's payload types leave. */
+struct sfu_route {
+    bool is_usable;
+    bool is_red_stripped;
+    uint8_t pt;
+    uint8_t rtx_pt; /* 0 = no RTX */
+};
+
+struct sfu_sub {
+    /* Set at creation, or by a new negotiation. */
+    struct sfu_sub_config config;
+    struct sfu_track *track; /* parent */
+    struct sfu_peer *peer;
+    bool is_video;
+    uint8_t mid_size;
+    struct sfu_route routes[RTP_PTS_MAX];
+
+    struct list track_link, peer_link;
+    struct sfu_sub_target target;
+    int8_t current; /* layer being forwarded, or SFU_LAYER_NONE */
+    int8_t wanted;  /* layer to be forwarded as soon as its keyframe comes */
+    uint8_t temporal_now;
+    bool needs_keyframe; /* the subscriber asked for one on the current layer */
+    bool is_paused;      /* as told in the last STREAM_STATE event */
+    mono_us waiting_since;
+    uint64_t replay_next, replay_end; /* packets of the ring after a late keyframe start */
+
+    /* What was sent. */
+    uint64_t mid_end; /* extended outgoing number from which the mid is left out */
+    uint16_t rtx_seq;
+    uint32_t packets, octets;
+    mono_us report_at; /* MONO_NEVER = nothing to report yet */
+    struct rtp_sr_log sr_log;
+    struct rtp_mapper mapper;
+    struct rtp_mapper_entry entries[]; /* the mapper's */
+};
+
+/* ---- the node ---- */
+
+struct sfu_resend {
+    sfu_sub_id sub;
+    uint16_t seq;
+};
+
+struct sfu_node {
+    struct sfu_node_config config;
+    struct rng rng;
+    mono_us now; /* of the latest call */
+    struct sfu_node_stats stats;
+    uint32_t rtcp_ssrc; /* sender of our feedback */
+
+    struct idmap peers, tracks, subs;
+    struct idmap binds;     /* sfu_bind by peer and SSRC */
+    struct idmap sub_ssrcs; /* sfu_sub by peer and SSRC */
+    struct timers peer_timers, track_timers;
+
+    /* Outputs. */
+    struct list fan_tracks;
+    struct sfu_track *fan_track; /* cursor; NULL between batches */
+    struct list *fan_sub;
+    struct sfu_packet *fan_packet;
+    struct list due_peers;
+    uint8_t rtcp[SFU_RTCP_SIZE];
+    struct sfu_event *events; /* three rings: next to read, number waiting */
+    struct sfu_relay *relays;
+    struct sfu_resend *resends;
+    size_t event_first, event_count, relay_first, relay_count, resend_first, resend_count;
+};
+
+static inline uint64_t sfu__ssrc_key(sfu_peer_id peer, uint32_t ssrc)
+{
+    return (uint64_t)peer << 32 | ssrc;
+}
+
+/* node.c */
+void sfu__enter(struct sfu_node *node, mono_us now);
+/* Moves a timer that was set at creation; it never fails, the heap keeps its room. */
+void sfu__arm(struct timers *timers, struct timer *t, mono_us at);
+void sfu__arm_earlier(struct timers *timers, struct timer *t, mono_us at);
+void sfu__push_event(struct sfu_node *node, const struct sfu_event *event, bool is_periodic);
+
+/* peer.c */
+void sfu__peer_due(struct sfu_peer *p);
+void sfu__peer_tick(struct sfu_peer *p, mono_us now);
+
+/* track.c */
+void sfu__track_tick(struct sfu_track *t, mono_us now);
+void sfu__track_destroy(struct sfu_track *t);
+struct sfu_bind *sfu__bind_find(struct sfu_peer *p, const struct rtp_view *v,
+                                const struct rtp_ext_set *exts);
+
+/* receive.c */
+struct sfu_arrival {
+    struct pkt *pkt;
+    struct rtp_view view;
+    struct rtp_ext_set exts;
+    bool is_rtx;
+};
+void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_us now);
+
+/* fanout.c */
+void sfu__pending_add(struct sfu_track *t, struct sfu_packet *p);
+/* Forgets the pending packets of a layer, or of all for SFU_LAYER_NONE. */
+void sfu__pending_purge(struct sfu_track *t, int layer);
+int sfu__fanout_poll(struct sfu_node *node, struct sfu_out *ret_out);
+void sfu__fanout_forget_sub(struct sfu_node *node, struct sfu_sub *s);
+
+/* sub.c */
+void sfu__sub_destroy(struct sfu_sub *s);
+void sfu__sub_set_routes(struct sfu_sub *s);
+
+/* forward.c */
+/* 1 = `ret_out` holds what goes to the subscriber. */
+int sfu__sub_forward(struct sfu_sub *s, const struct sfu_packet *p, mono_us now,
+                     struct sfu_out *ret_out);
+/* Outputs with given numbers: as RTX or under the same number; and an empty packet. */
+int sfu__sub_write_resend(struct sfu_sub *s, const struct sfu_packet *p,
+                          const struct rtp_mapper_entry *e, struct sfu_out *ret_out);
+int sfu__sub_write_empty(struct sfu_sub *s, struct rtp_mapper_entry *e, struct sfu_out *ret_out);
+
+/* resend.c */
+void sfu__sub_handle_nack(struct sfu_sub *s, const uint16_t *seqs, size_t count, mono_us now);
+int sfu__resend_poll(struct sfu_node *node, struct sfu_out *ret_out);
+
+/* choose.c */
+void sfu__sub_choose(struct sfu_sub *s, mono_us now);
+void sfu__track_choose(struct sfu_track *t, mono_us now);
+void sfu__peer_choose(struct sfu_peer *p, mono_us now);
+void sfu__peer_step_down(struct sfu_peer *p, mono_us now);
+/* Reports the highest wanted layer: at once when it rises or `is_asked`, later when it falls. */
+void sfu__wanted_update(struct sfu_track *t, bool is_asked, mono_us now);
+
+/* keyframe.c */
+void sfu__keyframe_request(struct sfu_layer *l, mono_us now);
+void sfu__keyframe_arrived(struct sfu_layer *l);
+void sfu__keyframe_tick(struct sfu_layer *l, mono_us now);
+mono_us sfu__keyframe_next(const struct sfu_layer *l);
+
+/* speakers.c */
+void sfu__speaker_packet(struct sfu_track *t, const struct sfu_arrival *in, mono_us now);
+void sfu__speaker_tick(struct sfu_track *t, mono_us now);
+
+/* relay.c */
+void sfu__relay_packet(struct sfu_layer *l, struct pkt *pkt);
+void sfu__relay_report(struct sfu_layer *l);
+void sfu__layer_set_report(struct sfu_layer *l, const struct rtp_sr_ref *sr);
+
+/* reports.c */
+/* Writes one compound packet into node->rtcp; its size, 0 when nothing is due. */
+size_t sfu__peer_write_rtcp(struct sfu_peer *p, mono_us now);
+void sfu__peer_quality(struct sfu_peer *p, mono_us now);
+
+#endif
