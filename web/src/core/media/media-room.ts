@@ -8,6 +8,7 @@ import {
   DisconnectReason,
   Room,
   RoomEvent,
+  setLogLevel,
   type ReconnectPolicy,
 } from 'livekit-client';
 import { retryDelayMs } from '../lesson/backoff';
@@ -25,6 +26,9 @@ export interface MediaRoomConfig {
   /** Called when the room refuses us or closes: the caller finds out by REST what that means. */
   readonly onTrouble?: (trouble: 'refused' | 'room_full') => void;
 }
+
+/* Below a warning livekit writes names and addresses to the console. */
+setLogLevel('warn');
 
 type RoomEnd =
   'opened_elsewhere' | 'removed' | 'room_closed' | 'refused' | 'room_full' | 'line_lost';
