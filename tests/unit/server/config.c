@@ -1,0 +1,133 @@
+/*
+ * Goal: every kind of configuration mistake is named with file, line, key and what is allowed, and
+ * good values arrive in the struct. Method: a table of short YAML texts with the message each must
+ * give.
+ */
+#include "server/config.h"
+
+#include "unit/cmocka_all.h"
+
+#include "base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct config *config;
+static struct strbuf problems;
+
+static int setup(void **state)
+{
+    (void)state;
+    config = malloc(sizeof(*config));
+    strbuf_init(&problems, 64 << 10);
+    config_default(config);
+    return config == NULL;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(config);
+    strbuf_fini(&problems);
+    return 0;
+}
+
+static int read_text(const char *text)
+{
+    strbuf_fini(&problems);
+    strbuf_init(&problems, 64 << 10);
+    config_default(config);
+    return config_read_text("t.yaml", text, strlen(text), config, &problems);
+}
+
+static void test_mistakes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *message;
+    } rows[] = {
+        {"port: 70000", "t.yaml:1: port: 70000 is not in 0..65535"},
+        {"\n\nport: x", "t.yaml:3: port: a whole number is needed"},
+        {"port: [1]", "t.yaml:1: port: a whole number is needed"},
+        {"prot: 1", "t.yaml:1: prot: unknown key; known here: port, bind"},
+        {"media:\n  udp: 1", "t.yaml:2: media.udp: unknown key; known here: media.udp_port"},
+        {"media: 7", "t.yaml:1: media: a map is needed"},
+        {"media: {loopback: yes}", "t.yaml:1: media.loopback: true or false is needed"},
+        {"log: {level: loud}", "t.yaml:1: log.level: one of error|warn|info|debug is needed"},
+        {"bind: 1.2.3.4", "t.yaml:1: bind: a list is needed"},
+        {"keys: {a: b}", "the secret at least 6 characters long"},
+        {"keys: []", "t.yaml:1: keys: a map of name: secret is needed"},
+        {"ice_servers: [{uri: x}]", "t.yaml:1: ice_servers: unknown key uri"},
+        {"ice_servers: [{secret: x}]", "ice_servers.url: is missing"},
+        {"a: [", "t.yaml:2: YAML:"},
+        {"- 1", "t.yaml:1: a map of keys is needed"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        assert_int_equal(read_text(rows[i].text), ERR_CONFIG);
+        if (strstr(strbuf_text(&problems), rows[i].message) == NULL)
+            fail_msg("\"%s\" gives \"%s\"", rows[i].text, strbuf_text(&problems));
+    }
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        read_text("port: 8443\n"
+                  "bind: [127.0.0.1, '::1']\n"
+                  "tls: {cert: /c.pem, key: /k.pem}\n"
+                  "keys: {one: secret-1, two: secret-2}\n"
+                  "media:\n  udp_port: 9000\n  tcp_port: -1\n  node_ip: [203.0.113.7]\n"
+                  "room: {empty_timeout: 10, auto_create: false}\n"
+                  "ice_servers: [{url: 'turn:a:3478', secret: s}]\n"),
+        0);
+    assert_int_equal(config->port, 8443);
+    assert_int_equal(config->bind.count, 2);
+    assert_string_equal(config->bind.items[1], "::1");
+    assert_string_equal(config->tls_key, "/k.pem");
+    assert_int_equal(config->key_count, 2);
+    assert_string_equal(config->keys[1].secret, "secret-2");
+    assert_int_equal(config->media_tcp_port, -1);
+    assert_int_equal(config->room_empty_timeout_s, 10);
+    assert_false(config->room_auto_create);
+    assert_string_equal(config->ice_servers[0].url, "turn:a:3478");
+    assert_int_equal(config_check("t.yaml", config, &problems), 0);
+    assert_int_equal(read_text(""), 0);
+}
+
+static void test_checks_over_several_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *message;
+    } rows[] = {
+        {"port: 1", "keys: at least one API key is needed"},
+        {"keys: {a: secret-1}\ntls: {cert: x}", "tls: cert and key are needed together"},
+        {"keys: {a: secret-1}\nbind: [localhost]", "bind: localhost is not an IP address"},
+        {"keys: {a: secret-1}\nwebhook: {urls: ['http://x']}", "webhook.key: is needed"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        assert_int_equal(read_text(rows[i].text), 0);
+        assert_int_equal(config_check("t.yaml", config, &problems), ERR_CONFIG);
+        assert_non_null(strstr(strbuf_text(&problems), rows[i].message));
+    }
+}
+
+static void test_missing_file(void **state)
+{
+    (void)state;
+    assert_int_equal(config_read_file("/nonexistent/t.yaml", config, &problems), ERR_CONFIG);
+    assert_non_null(strstr(strbuf_text(&problems), "/nonexistent/t.yaml: No such file"));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_mistakes),
+        TEST(test_values),
+        TEST(test_checks_over_several_keys),
+        TEST(test_missing_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
