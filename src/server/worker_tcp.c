@@ -1,5 +1,6 @@
 #include "base/err.h"
 #include "ice/stun.h"
+#include "signal/signal.h"
 #include "server/worker_internal.h"
 
 #include <stdlib.h>
