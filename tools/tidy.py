@@ -129,7 +129,8 @@ def rule_marks(root):
 
 def rule_test_goal(root):
     for path in sources(root, "tests/unit/*/*.c"):
-        if "Goal:" not in path.read_text()[:800]:
+        text = path.read_text()
+        if "int main(" in text and "Goal:" not in text[:800]:
             yield path, 1, "a test begins with its goal and method"
 
 

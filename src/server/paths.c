@@ -40,8 +40,8 @@ uint64_t paths_free_bytes(const char *path)
 static bool has_index(const char *folder)
 {
     char file[PATH_MAX];
-    snprintf(file, sizeof(file), "%s/index.html", folder);
-    return access(file, R_OK) == 0;
+    int n = snprintf(file, sizeof(file), "%s/index.html", folder);
+    return n > 0 && (size_t)n < sizeof(file) && access(file, R_OK) == 0;
 }
 
 bool paths_find_web_root(const char *configured, char *ret_path, size_t size)
