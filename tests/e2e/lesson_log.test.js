@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { LogClient } from './lib/log-client.js';
-import { Server, lessonToken, sleep, token, until } from './lib/server.js';
+import { Server, lessonToken, rawToken, sleep, token, until } from './lib/server.js';
 
 let server;
 before(async () => {
@@ -42,7 +42,9 @@ test('REST answers and statuses', async () => {
   assert.equal((await server.api('GET', '/api/v1/lessons/rest', 'nonsense')).status, 401);
   assert.equal((await server.api('GET', '/api/v1/lessons/other', lessonToken('other', 'a', 'remote'))).status, 404);
   assert.equal((await server.api('GET', '/api/v1/lessons/rest', lessonToken('other', 'a', 'remote'))).status, 403);
-  const expired = await server.api('GET', '/api/v1/lessons/rest', token('--lesson', 'rest', '--room', 'rest', '--identity', 'a', '--role', 'remote', '--ttl', '-3600s'));
+  const expired = await server.api('GET', '/api/v1/lessons/rest', rawToken({
+    iss: 'devkey', sub: 'a', exp: 1700000000, video: { roomJoin: true, room: 'rest' }, lesson: { id: 'rest', role: 'remote' },
+  }));
   assert.equal(expired.status, 401);
   assert.equal(expired.body.error.code, 'token_expired');
   const log = await server.api('GET', '/api/v1/lessons/rest/log', site);

@@ -304,6 +304,6 @@ test('bad tokens are refused with the right statuses', async () => {
   assert.equal(await status(`/rtc/validate?access_token=${token('--room', 'x', '--identity', 'a', '--api-secret', 'wrong-secret')}`), 401);
   assert.equal(await status(`/rtc/validate?access_token=${token('--room', 'x', '--identity', 'a')}`), 200);
   const page = await pages.open();
-  const message = await page.evaluate(([url]) => window.join(url, 'nonsense').then(() => 'joined', (error) => error.constructor.name), [server.ws]);
+  const message = await page.evaluate(([url]) => window.join(url, 'nonsense').then(() => 'joined', (error) => error.name), [server.ws]);
   assert.equal(message, 'ConnectionError');
 });

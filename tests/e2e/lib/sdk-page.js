@@ -26,8 +26,7 @@ window.join = async (url, token, options = {}) => {
     const parts = await reader.readAll();
     window.seen.bytes.push({ size: parts.reduce((sum, part) => sum + part.length, 0), from: from.identity });
   });
-  room.registerRpcMethod?.('double', async (call) => String(Number(call.payload) * 2));
-  room.localParticipant.registerRpcMethod?.('double', async (call) => String(Number(call.payload) * 2));
+  room.registerRpcMethod('double', async (call) => String(Number(call.payload) * 2));
   await room.connect(url, token, connectOptions);
   return room.localParticipant.sid;
 };

@@ -1,5 +1,6 @@
 // Starts the built server on free ports with a temporary data folder, and stops it again.
 import { execFileSync, spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -42,6 +43,13 @@ export function freePort() {
 /** A token signed by the program itself; `args` are its options. */
 export function token(...args) {
   return execFileSync(program, ['token', ...args], { encoding: 'utf8' }).trim();
+}
+
+/** A token with any claims, which the program itself would not sign. */
+export function rawToken(claims, secret = 'secret', header = { alg: 'HS256', typ: 'JWT' }) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const signed = `${part(header)}.${part(claims)}`;
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 
 export class Server {

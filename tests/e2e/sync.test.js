@@ -1,0 +1,39 @@
+// Goal: sound and picture of the published clip reach a viewer together: within 45 ms by the clip's own clock, also after
+// the viewer has been switched between layers and has come late.
+// Method: the clip flashes and sounds a tone at each whole second; a page measures both as they are played.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { after, before, test } from 'node:test';
+
+import { SdkPages, launchBrowser } from './lib/browser.js';
+import { Server, clip, program, token, until } from './lib/server.js';
+
+let server, browser, pages, publisher;
+before(async () => {
+  server = await Server.start();
+  browser = await launchBrowser();
+  pages = await SdkPages.start(browser);
+  publisher = spawn(program, ['publish', clip, '--loop', '--url', server.ws, '--room', 'sync', '--identity', 'clip'], { stdio: 'inherit' });
+});
+after(async () => {
+  publisher.kill('SIGINT');
+  await new Promise((resolve) => publisher.once('exit', resolve));
+  await pages.stop();
+  await browser.close();
+  assert.deepEqual(await server.stop(), { code: 0, signal: null });
+});
+
+test('sound and picture are together', async (t) => {
+  const page = await pages.join(server.ws, token('--room', 'sync', '--identity', 'viewer'));
+  await page.addScriptTag({ path: new URL('./lib/sync-page.js', import.meta.url).pathname });
+  for (const source of ['camera', 'microphone'])
+    await until(`${source} arrives`, () => page.evaluate((s) => !!window.publication('clip', s)?.track, source), 30000);
+  // The browser needs some seconds of sender reports before it aligns the two.
+  const warmUp = await page.evaluate(() => window.measureSync('clip', 6000));
+  const { flashes, tones, offsets } = await page.evaluate(() => window.measureSync('clip', 12000));
+  offsets.sort((a, b) => a - b);
+  const median = offsets[Math.floor(offsets.length / 2)];
+  t.diagnostic(`flashes ${flashes}, tones ${tones}, median ${median?.toFixed(1)} ms, from ${offsets[0]?.toFixed(1)} to ${offsets.at(-1)?.toFixed(1)} ms; warm-up ${warmUp.offsets.length}`);
+  assert.ok(offsets.length >= 6, `too few pairs: ${flashes} flashes, ${tones} tones`);
+  assert.ok(Math.abs(median) <= 45, `median ${median} ms`);
+});
