@@ -135,7 +135,9 @@ static inline uint32_t get_u32be(const uint8_t *p)
 
 static inline void wr_u8(struct wr *w, uint8_t v)
 {
-    wr_bytes(w, &v, 1);
+    uint8_t *p = wr_reserve(w, 1);
+    if (p != NULL)
+        *p = v;
 }
 
 static inline void wr_u16be(struct wr *w, uint16_t v)

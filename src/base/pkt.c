@@ -11,7 +11,7 @@ struct pkt_pool {
     struct pkt *pkts;
     size_t count;
     size_t local_count;
-    size_t fresh_count; /* at the end of pkts: never taken yet, so that idle memory is not touched */
+    size_t fresh_count; /* at the end of pkts: never taken, so that idle memory is not touched */
     struct pkt *local;
     _Atomic(struct pkt *) returned;
 };

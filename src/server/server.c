@@ -22,9 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCTP_PACKETS              8192 /* control thread's own buffers: SCTP packets on their way to workers */
-#define ADDRS_MAX                 16
-#define HTTP_CONNECTIONS_PER_SITE 4
+#define SCTP_PACKETS 8192 /* SCTP packets on their way from the control thread to the workers */
+#define ADDRS_MAX    16
 
 struct server {
     const struct config *config;
