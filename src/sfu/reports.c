@@ -98,6 +98,19 @@ static void put_keyframe_request(struct sfu_peer *p, struct sfu_layer *l, struct
         rtcp_put_fir(w, p->node->rtcp_ssrc, l->media.ssrc, l->keyframe.fir_seq++);
 }
 
+/* A sender looks only at feedback that names one of its own SSRCs, whichever it is. */
+static uint32_t any_ssrc(const struct sfu_peer *p)
+{
+    LIST_FOR_EACH(it, &p->tracks)
+    {
+        const struct sfu_track *t = CONTAINER_OF(it, struct sfu_track, peer_link);
+        for (size_t i = 0; i < t->config.layer_count; i++)
+            if (t->layers[i].media.ssrc != 0)
+                return t->layers[i].media.ssrc;
+    }
+    return 0;
+}
+
 size_t sfu__peer_write_rtcp(struct sfu_peer *p, mono_us now)
 {
     struct wr w = wr_init(p->node->rtcp, sizeof(p->node->rtcp));
@@ -107,7 +120,8 @@ size_t sfu__peer_write_rtcp(struct sfu_peer *p, mono_us now)
     put_sender_reports(p, &w, now);
     /* Feedback on the transport fills a packet of its own. */
     if (wr_size(&w) == 0 && p->twcc != NULL)
-        IGNORE(rtp_twcc_poll(p->twcc, p->node->rtcp_ssrc, 0, now, &w)); /* the room is there */
+        IGNORE(rtp_twcc_poll(p->twcc, p->node->rtcp_ssrc, any_ssrc(p), now,
+                             &w)); /* the room is there */
     DCHECK(!w.is_bad);
     return wr_size(&w);
 }

@@ -269,7 +269,10 @@ test('speakers, metadata, permissions through RoomService', async () => {
   const service = new RoomServiceClient(server.http, 'devkey', 'secret');
   const a = await joinPage('admin', 'a');
   const b = await joinPage('admin', 'b');
-  await publish(a);
+  await a.evaluate(async () => {
+    await window.publishTone();
+    await window.room.localParticipant.setCameraEnabled(true);
+  });
   await playing(b, 'a');
   await until('a is an active speaker', () => b.evaluate(() => window.room.activeSpeakers.some((p) => p.identity === 'a')));
   assert.ok((await service.listRooms()).some((room) => room.name === 'admin'));

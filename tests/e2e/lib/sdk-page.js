@@ -16,7 +16,6 @@ window.join = async (url, token, options = {}) => {
   room.on(RoomEvent.Disconnected, (reason) => window.seen.states.push(`reason ${reason}`));
   room.on(RoomEvent.TrackSubscribed, (track) => {
     const element = track.attach();
-    element.muted = true;
     document.body.append(element);
   });
   room.registerTextStreamHandler('notes', async (reader, from) => {
@@ -29,6 +28,16 @@ window.join = async (url, token, options = {}) => {
   room.registerRpcMethod('double', async (call) => String(Number(call.payload) * 2));
   await room.connect(url, token, connectOptions);
   return room.localParticipant.sid;
+};
+
+/** Publishes a steady tone as the microphone: the fake device only beeps now and then. */
+window.publishTone = async () => {
+  const context = new AudioContext();
+  const tone = new OscillatorNode(context, { frequency: 440 });
+  const out = context.createMediaStreamDestination();
+  tone.connect(new GainNode(context, { gain: 0.5 })).connect(out);
+  tone.start();
+  await window.room.localParticipant.publishTrack(out.stream.getAudioTracks()[0], { source: 'microphone', name: 'tone' });
 };
 
 /** A remote publication, by identity and source. */
