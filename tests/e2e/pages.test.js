@@ -159,14 +159,15 @@ test('the same link opened elsewhere takes over, and can be taken back', async (
   await second.context().close();
 });
 
-test('a cut line: the page says so and comes back with its hand', async () => {
+test('a page that was offline has missed nothing', async () => {
   await shiqiao.context().setOffline(true);
-  await click(yunling, 'hand');
-  await says(yunling, 'hand_up');
+  await click(teacher, 'call-yunling');
+  await says(yunling, 'on_stage');
   await shiqiao.context().setOffline(false);
+  await shows(shiqiao, 'stage-yunling');
   await says(shiqiao, 'listening');
-  await click(yunling, 'hand');
-  await says(yunling, 'listening');
+  await click(teacher, 'put-down-yunling');
+  await hides(shiqiao, 'stage-yunling');
 });
 
 test('after kill -9 the lesson goes on where it was, within 10 s, by itself', async () => {

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 
 import { launchBrowser } from './lib/browser.js';
-import { LessonPages, click, fakeScreen, refusing, says, shows } from './lib/lesson-pages.js';
+import { LessonPages, click, fakeScreen, plays, refusing, says, shows } from './lib/lesson-pages.js';
 import { Server, root, sleep } from './lib/server.js';
 
 const folder = process.argv[2] ?? path.join(root, 'docs/screenshots');
@@ -31,10 +31,16 @@ await click(baishui, 'hand');
 await click(yunling, 'hand');
 await click(teacher, 'call-shiqiao');
 await says(shiqiao, 'on_stage');
+await Promise.all(['tile-shiqiao', 'tile-yunling', 'tile-baishui', 'stage-shiqiao'].map((id) => plays(teacher, id)));
 await shoot(teacher, 'teacher');
 await shoot(yunling, 'classroom-phone');
 await click(teacher, 'share-screen');
-await shoot(shiqiao, 'classroom-on-stage');
+for (const viewer of [shiqiao, watcher]) {
+  await viewer.locator('[data-testid=lecture-main][data-kind=screen]').waitFor();
+  await plays(viewer, 'lecture-main');
+  await plays(viewer, 'enlarge-camera');
+}
+await shoot(shiqiao, 'classroom');
 await shoot(watcher, 'observer');
 await teacher.setViewportSize(PHONE);
 await shoot(teacher, 'teacher-phone');

@@ -1,5 +1,5 @@
 // The project's own pages in browsers, one context for each site, as separate computers would be.
-import { lessonToken } from './server.js';
+import { lessonToken, until } from './server.js';
 
 export const SITES = {
   center: ['lecture', '李老师', '县第一小学'],
@@ -49,16 +49,15 @@ export const click = (page, id) => page.getByTestId(id).click();
 /** Waits until the state line of a far classroom says this word. */
 export const says = (page, word) => page.locator(`[data-testid=state-line][data-word=${word}]`).waitFor();
 
-/** Whether a decoded picture moves inside the element. */
+/** Waits until a decoded picture moves inside the element. */
 export async function plays(page, id) {
-  await page.waitForFunction((testId) => {
-    const video = document.querySelector(`[data-testid="${testId}"] video`);
-    if (!video || video.videoWidth === 0) return false;
-    const seen = video.getVideoPlaybackQuality().totalVideoFrames;
-    window.firstSeen ??= {};
-    window.firstSeen[testId] ??= seen;
-    return seen > window.firstSeen[testId] + 5;
-  }, id);
+  const frames = () =>
+    page.evaluate((testId) => {
+      const video = document.querySelector(`[data-testid="${testId}"] video`);
+      return video && video.videoWidth > 0 ? video.getVideoPlaybackQuality().totalVideoFrames : 0;
+    }, id);
+  const first = await until(`a picture in ${id}`, frames);
+  await until(`a moving picture in ${id}`, async () => (await frames()) > first + 5);
 }
 
 /* Runs in the page: a picture with a moving bar takes the place of the screen that nobody can pick here. */
