@@ -51,9 +51,9 @@ static void join(struct signal *s, const struct signal_config *config, const cha
     struct signal_reply reply;
     char *token, header[4096];
     token_claims_init(&claims);
-    strcpy(claims.grants.key, "devkey");
-    strcpy(claims.grants.room, "r");
-    strcpy(claims.grants.identity, identity);
+    snprintf(claims.grants.key, sizeof(claims.grants.key), "%s", "devkey");
+    snprintf(claims.grants.room, sizeof(claims.grants.room), "%s", "r");
+    snprintf(claims.grants.identity, sizeof(claims.grants.identity), "%s", identity);
     claims.grants.room_join = claims.can_update_own_metadata = true;
     CHECK(token_sign(config->keys, 1, &claims, 3600, WALL, &token) == 0);
     snprintf(header, sizeof(header), "Bearer %s", token);

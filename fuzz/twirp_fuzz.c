@@ -33,8 +33,8 @@ static char *make_token(const struct signal_config *config)
     struct token_claims claims;
     char *token, *text = malloc(4096);
     token_claims_init(&claims);
-    strcpy(claims.grants.key, "devkey");
-    strcpy(claims.grants.room, "r");
+    snprintf(claims.grants.key, sizeof(claims.grants.key), "%s", "devkey");
+    snprintf(claims.grants.room, sizeof(claims.grants.room), "%s", "r");
     claims.grants.room_create = claims.grants.room_list = claims.grants.room_admin = true;
     CHECK(token_sign(config->keys, 1, &claims, 3600, WALL, &token) == 0);
     CHECK(text != NULL && snprintf(text, 4096, "Bearer %s", token) > 0);

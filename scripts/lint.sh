@@ -6,3 +6,8 @@ git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'fuzz/*.[ch]' | xargs clang-format --dr
 python3 tools/tidy.py
 scripts/build-web.sh
 (cd web && npm run --silent lint && npm run --silent typecheck)
+# The list of configuration keys in the documents is the program's own.
+build/release/tongke serve --print-config | while IFS= read -r line; do
+    grep -qxF -- "$line" docs/configuration.md ||
+        die "docs/configuration.md does not have this line of tongke serve --print-config: $line"
+done

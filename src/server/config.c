@@ -424,6 +424,15 @@ int config_check(const char *name, const struct config *c, struct strbuf *proble
     return problems->size > before ? ERR_CONFIG : 0;
 }
 
+/* "`info` (error, warn, …)": a bar would end a cell of the table. */
+static void print_enum(const char *value, const char *allowed, struct strbuf *b)
+{
+    strbuf_printf(b, "`%s` (", value);
+    for (; *allowed != '\0'; allowed++)
+        strbuf_puts(b, *allowed == '|' ? ", " : (char[]){*allowed, '\0'});
+    strbuf_puts(b, ")");
+}
+
 static void print_default(const struct key_row *row, const struct config *c, struct strbuf *b)
 {
     const char *at = (const char *)c + row->offset;
@@ -436,10 +445,13 @@ static void print_default(const struct key_row *row, const struct config *c, str
         strbuf_puts(b, *(const bool *)(const void *)at ? "`true`" : "`false`");
         break;
     case KEY_ENUM:
-        strbuf_printf(b, "`%s` (%s)", at, row->allowed);
+        print_enum(at, row->allowed, b);
         break;
     case KEY_TEXT:
-        strbuf_printf(b, "`%s`", at);
+        if (at[0] != '\0')
+            strbuf_printf(b, "`%s`", at);
+        else
+            strbuf_puts(b, "empty");
         break;
     default:
         strbuf_puts(b, "none");

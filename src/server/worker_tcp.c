@@ -1,7 +1,7 @@
 #include "base/err.h"
 #include "ice/stun.h"
-#include "signal/signal.h"
 #include "server/worker_internal.h"
+#include "signal/signal.h"
 
 #include <stdlib.h>
 #include <unistd.h>
