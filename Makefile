@@ -17,7 +17,8 @@ help:
 	@echo "make clean                     remove what was built (not ./data)"
 
 run:
-	@scripts/run.sh $(ARGS)
+	@# Its own job: Ctrl-C then ends the script, which tidies up and leaves 0, and not make as well.
+	@bash -c '[ ! -t 0 ] || set -m; scripts/run.sh "$$@"; exit $$?' run $(ARGS)
 
 build: setup
 	@scripts/build.sh

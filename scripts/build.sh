@@ -10,5 +10,5 @@
     die "the build could not be configured; the lines above say why."
 }
 rm -f build-release.log
-cmake --build --preset release -- --quiet || die "the server could not be built; the lines above say why."
+cmake --build --preset release -- --quiet >build/release.log 2>&1 || { cat build/release.log >&2; false; } || die "the server could not be built; the lines above say why."
 scripts/build-web.sh

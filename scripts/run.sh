@@ -49,8 +49,10 @@ server=$!
 pids="$server"
 
 tries=0
-until curl -fsS -o /dev/null "$url/api/v1/health" 2>/dev/null; do
+while :; do
     kill -0 "$server" 2>/dev/null || { wait "$server" && code=0 || code=$?; exit "${code:-1}"; }
+    # The port may be another program's: only our own answer counts.
+    curl -fsS --max-time 2 "$url/api/v1/health" 2>/dev/null | grep -q '"status":"ok"' && break
     tries=$((tries + 1))
     [ "$tries" -lt 100 ] || die "the server does not answer on $url after 10 s; its messages are above."
     sleep 0.1
@@ -77,7 +79,7 @@ token() { # identity role name school
     "$tongke" token --lesson "$lesson" --room "$lesson" --identity "$1" --role "$2" --name "$3" --school "$4" --ttl 24h
 }
 "$tongke" publish build/demo/lecture.mkv --loop --url "ws://localhost:$port" --room "$lesson" \
-    --token "$(token lecture-clip lecture '主讲画面' '县第一小学')" &
+    --token "$(token lecture-clip lecture '主讲画面' '县第一小学')" >build/demo/publish.log 2>&1 &
 pids="$pids $!"
 
 link() { # label identity role name school
