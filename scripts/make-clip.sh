@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the demo lecture once: a moving picture with a running clock, and speech in Chinese and English.
 # Every whole second the picture flashes a white square and the sound has a short tone, so that
-# sound and picture can be compared. VP8 and Opus in Matroska, 60 s, loops without a seam.
+# sound and picture can be compared; the speech pauses for the tone. VP8 and Opus in Matroska, 60 s, loops without a seam.
 . "$(dirname "$0")/lib.sh"
 
 out=build/demo/lecture.mkv
@@ -21,9 +21,10 @@ T
 espeak-ng -v cmn -s 150 -w "$work/zh.wav" "$(head -n 2 "$work/text")"
 espeak-ng -v en -s 140 -w "$work/en.wav" "$(tail -n 1 "$work/text")"
 ffmpeg -v error -y -i "$work/zh.wav" -i "$work/en.wav" -filter_complex \
-    "[0]aresample=48000[a];[1]aresample=48000[b];[a][b]concat=n=2:v=0:a=1,aloop=loop=-1:size=2e9,atrim=0:60,volume=0.8[s];\
-sine=frequency=1000:sample_rate=48000:duration=60,volume='if(lt(mod(t,1),0.04),0.5,0)':eval=frame[t];\
-[s][t]amix=inputs=2:duration=first:normalize=0,aformat=channel_layouts=mono[o]" \
+    "[0]aresample=48000[a];[1]aresample=48000[b];[a][b]concat=n=2:v=0:a=1,aloop=loop=-1:size=2e9,atrim=0:60[s];\
+aevalsrc='if(lt(mod(t,1),0.05),0,0.8)':s=48000:d=60[g];[s][g]amultiply[v];\
+aevalsrc='if(lt(mod(t,1),0.04),0.4*sin(2*PI*1000*t),0)':s=48000:d=60[t];\
+[v][t]amix=inputs=2:duration=first:normalize=0,aformat=channel_layouts=mono[o]" \
     -map '[o]' "$work/sound.wav"
 ffmpeg -v error -y -f lavfi -i "color=c=0x1b4965:s=1280x720:r=25:d=60" -i "$work/sound.wav" -filter_complex \
     "[0]drawbox=x='mod(t*160,1280)':y=560:w=120:h=120:color=0xffb703:t=fill,\
