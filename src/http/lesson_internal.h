@@ -131,6 +131,17 @@ void lesson__presence_timers(struct lesson_api *api, mono_us now);
 /* lesson_media.c */
 void lesson__install_policy(struct lesson_api *api);
 
+/* lesson_new.c */
+
+/* What POST /lessons asks for. */
+struct lesson_new {
+    char id[LESSON_TEXT_SIZE]; /* "": the server chooses */
+    char title[LESSON_TEXT_SIZE];
+    enum lesson_kind kind;
+};
+/* NULL, or what is wrong with the body; `ret_new` is whole only then. */
+const char *lesson__new_read(const char *body, size_t size, struct lesson_new *ret_new);
+
 /* lesson_rest.c */
 int lesson__rest_routes(struct lesson_api *api);
 /* Checks the request's token. Negative: already answered when `exchange` is not NULL. */

@@ -9,8 +9,6 @@
 #include <string.h>
 
 #define LOG_LIMIT_MAX 1000
-#define LESSON_ID_MAX 64
-#define BODY_SIZE_MAX (16u << 10)
 
 int lesson__grants(struct lesson_api *api, const struct http_request *r,
                    struct http_exchange *exchange, struct signal_grants *ret_grants)
@@ -176,50 +174,11 @@ static void get_lessons(void *user, const struct http_request *r, struct http_ex
 
 /* ---- POST /lessons ---- */
 
-static bool is_id(const char *text)
-{
-    size_t length = strlen(text);
-    return length >= 1 && length <= LESSON_ID_MAX &&
-           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") ==
-               length;
-}
-
-struct new_lesson {
-    char id[LESSON_TEXT_SIZE];
-    char title[LESSON_TEXT_SIZE];
-    char kind[32];
-};
-
-/* NULL, or what is wrong with the body. */
-static const char *read_new(struct lesson_api *api, const struct http_request *r,
-                            struct new_lesson *ret)
-{
-    const char *id = NULL, *title = NULL, *kind = "class";
-    json_t *o = r->body_size <= BODY_SIZE_MAX ? json_loadb(r->body, r->body_size, 0, NULL) : NULL;
-    const char *problem = NULL;
-    if (!json_is_object(o) ||
-        json_unpack(o, "{s?s, s:s, s?s}", "id", &id, "title", &title, "kind", &kind) != 0)
-        problem = "the body is a JSON object with title, and id and kind if wanted, as texts";
-    else if (id != NULL && !is_id(id))
-        problem = "id has 1 to 64 letters, digits, '_' or '-'";
-    else if (title[0] == '\0' || str_copy(ret->title, sizeof(ret->title), title) < 0)
-        problem = "title has 1 to 256 bytes";
-    else if (lesson_kind_of(kind) == LESSON_KIND_COUNT_ ||
-             str_copy(ret->kind, sizeof(ret->kind), kind) < 0)
-        problem = "kind is class, seminar, lecture or consultation";
-    else if (id != NULL)
-        IGNORE(str_copy(ret->id, sizeof(ret->id), id)); /* is_id() has checked the length */
-    else
-        id_make(api->config.rng, "LS_", ret->id);
-    json_decref(o);
-    return problem;
-}
-
 static void post_lesson(void *user, const struct http_request *r, struct http_exchange *x)
 {
     struct lesson_api *api = user;
     struct signal_grants g;
-    struct new_lesson n;
+    struct lesson_new n;
     struct store_lesson known;
     if (lesson__grants(api, r, x, &g) < 0)
         return;
@@ -227,18 +186,20 @@ static void post_lesson(void *user, const struct http_request *r, struct http_ex
         http_reply_error(x, ERR_NOT_ALLOWED, "the token needs the grant roomCreate");
         return;
     }
-    const char *problem = read_new(api, r, &n);
+    const char *problem = lesson__new_read(r->body, r->body_size, &n);
     if (problem != NULL) {
         http_reply_error(x, ERR_MALFORMED, problem);
         return;
     }
+    if (n.id[0] == '\0')
+        id_make(api->config.rng, "LS_", n.id);
     struct lesson *l = NULL;
     int err = store_get_lesson(api->config.store, n.id, &known) == 0 ? ERR_EXISTS : 0;
     if (err == 0)
         err = lesson__open(api, n.id, wall_now(), &l);
     if (err == 0) {
         struct lesson_event e = {.type = LESSON_EVENT_LESSON_OPENED,
-                                 .kind = lesson_kind_of(n.kind)};
+                                 .kind = n.kind};
         memcpy(e.title, n.title, sizeof(e.title));
         struct lesson_pending answer = {.exchange = x};
         err = lesson__log_event(l, &e, &answer, true);
