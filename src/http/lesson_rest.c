@@ -198,8 +198,7 @@ static void post_lesson(void *user, const struct http_request *r, struct http_ex
     if (err == 0)
         err = lesson__open(api, n.id, wall_now(), &l);
     if (err == 0) {
-        struct lesson_event e = {.type = LESSON_EVENT_LESSON_OPENED,
-                                 .kind = n.kind};
+        struct lesson_event e = {.type = LESSON_EVENT_LESSON_OPENED, .kind = n.kind};
         memcpy(e.title, n.title, sizeof(e.title));
         struct lesson_pending answer = {.exchange = x};
         err = lesson__log_event(l, &e, &answer, true);
