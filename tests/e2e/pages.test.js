@@ -2,12 +2,11 @@
 // server lost and found again; each thing that can be wrong with a link or a device in its own words.
 // Method: the real server and the built web app; Chromium with fake devices, one browser context for each site.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
 
 import { launchBrowser } from './lib/browser.js';
 import { LessonPages, SITES, click, fakeScreen, hides, plays, refusing, says, shows } from './lib/lesson-pages.js';
-import { Server, lessonToken, sleep, token } from './lib/server.js';
+import { Server, expiredLessonToken, lessonToken, sleep, token } from './lib/server.js';
 
 let server, browser, pages, teacher, shiqiao, yunling, baishui, watcher;
 
@@ -206,13 +205,6 @@ test('devices that are refused, missing, busy or forbidden have their own words'
   await insecure.context().close();
 });
 
-/* The program signs no token that is over already, so the test signs it with the key of `serve --dev`. */
-function expiredToken() {
-  const claims = { iss: 'devkey', sub: 'x', exp: 1700000000, video: { room: 'pages', roomJoin: true }, lesson: { id: 'pages', role: 'remote' } };
-  const body = [{ alg: 'HS256', typ: 'JWT' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
-  return `${body}.${createHmac('sha256', 'secret').update(body).digest('base64url')}`;
-}
-
 test('links that open nothing say why and what to do', async () => {
   const page = await pages.blank();
   const site = ['--room', 'pages', '--identity', 'x', '--role', 'remote'];
@@ -220,7 +212,7 @@ test('links that open nothing say why and what to do', async () => {
     ['/lesson/pages', 'bad_link'],
     ['/lesson/pages#token=half', 'bad_link'],
     [`/lesson/pages#token=${token('--lesson', 'pages', ...site)}x`, 'bad_link'],
-    [`/lesson/pages#token=${expiredToken()}`, 'link_expired'],
+    [`/lesson/pages#token=${expiredLessonToken('pages', 'x')}`, 'link_expired'],
     [`/lesson/none#token=${lessonToken('none', 'x', 'remote')}`, 'lesson_not_found'],
     ['/lesson/', 'unknown_page'],
   ]) {

@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { launchBrowser } from './lib/browser.js';
 import { LessonPages, click, fakeScreen, plays, refusing, says, shows } from './lib/lesson-pages.js';
-import { Server, root, sleep } from './lib/server.js';
+import { Server, expiredLessonToken, root, sleep } from './lib/server.js';
 
 const folder = process.argv[2] ?? path.join(root, 'docs/screenshots');
 const PHONE = { width: 360, height: 740 };
@@ -49,10 +49,16 @@ const page = await pages.blank();
 for (const [address, name] of [
   ['/', 'start'],
   ['/lesson/pages#token=half', 'bad-link'],
+  [`/lesson/pages#token=${expiredLessonToken('pages', 'x')}`, 'link-expired'],
 ]) {
+  await page.goto('about:blank');
   await page.goto(server.http + address);
   await shoot(page, name);
 }
+await page.route('**/api/v1/**', (route) => route.abort());
+await page.goto(pages.link('baishui'));
+await shows(page, 'problem-server_gone');
+await shoot(page, 'server-gone');
 await page.context().close();
 
 for (const [kind, error, name] of [

@@ -117,6 +117,10 @@ export class Server {
   }
 }
 
+/** A lesson link's token that is over; the program itself would not sign it. */
+export const expiredLessonToken = (lesson, identity) =>
+  rawToken({ iss: 'devkey', sub: identity, exp: 1700000000, video: { room: lesson, roomJoin: true }, lesson: { id: lesson, role: 'remote' } });
+
 /** A lesson token for one site. */
 export function lessonToken(lesson, identity, role, name = identity, school = '') {
   return token('--lesson', lesson, '--room', lesson, '--identity', identity, '--role', role, '--name', name, '--school', school);
