@@ -127,12 +127,28 @@ mono_us peer_next_timeout(const struct peer *p)
 
 /* ---- media ---- */
 
+struct sec_srtp *peer_srtp_send(const struct peer *p)
+{
+    return p->srtp_send;
+}
+
+struct sec_srtp *peer_srtp_receive(const struct peer *p)
+{
+    return p->srtp_receive;
+}
+
+void peer_note_unprotect_failure(struct peer *p, int err)
+{
+    if (err == ERR_SEC_REPLAY)
+        p->stats.srtp_replay_drops++;
+    else
+        p->stats.srtp_auth_drops++;
+}
+
 static int count_drop(struct peer *p, int result)
 {
-    if (result == ERR_SEC_REPLAY)
-        p->stats.srtp_replay_drops++;
-    else if (result < 0)
-        p->stats.srtp_auth_drops++;
+    if (result < 0)
+        peer_note_unprotect_failure(p, result);
     return result;
 }
 

@@ -23,6 +23,7 @@
 
 struct peer;
 struct sec_cert;
+struct sec_srtp;
 
 #define PEER_UFRAG_SIZE       33 /* RFC 8839 allows 256; ours are short */
 #define PEER_PWD_SIZE         65
@@ -117,6 +118,21 @@ MUST_CHECK int peer_protect_rtp(struct peer *p, const uint8_t *head, size_t head
                                 uint8_t *dst, size_t dst_size);
 MUST_CHECK int peer_protect_rtcp(struct peer *p, const uint8_t *data, size_t size, uint8_t *dst,
                                  size_t dst_size);
+
+/*
+ * The same for whole batches: a caller that has many packets for many peers makes one array of
+ * struct sec_srtp_job (secure/srtp.h) over these contexts and hands it to sec_srtp_protect_batch()
+ * or sec_srtp_unprotect_batch() itself. NULL before the keys are there: such a packet is ERR_STATE.
+ * From then on a context is the same one until peer_destroy(), which frees it: no job may outlive
+ * the peer. Only the peer's thread may use them.
+ *
+ * Whoever unprotects tells the peer of each packet that failed, ERR_STATE included, so that
+ * peer_stats() stays true. Nothing is to be told of packets that passed: media is neither consent
+ * (RFC 7675, 5.1: STUN alone) nor a sign of life to ICE here.
+ */
+struct sec_srtp *peer_srtp_send(const struct peer *p);
+struct sec_srtp *peer_srtp_receive(const struct peer *p);
+void peer_note_unprotect_failure(struct peer *p, int err);
 
 /* One SCTP packet as DTLS application data; yields transmits. ERR_STATE before DTLS is up. */
 MUST_CHECK int peer_send_sctp(struct peer *p, const uint8_t *data, size_t size);
