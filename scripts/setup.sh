@@ -8,6 +8,8 @@ for group in "$@"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' && continue
         # Another package may provide it: nodejs from elsewhere brings npm along.
         [ "$package" = npm ] && command -v npm >/dev/null 2>&1 && continue
+        # Only x86-64 has it, and only there it is used.
+        [ "$package" = libipsec-mb-dev ] && [ "$(uname -m)" != x86_64 ] && continue
         missing="$missing $package"
     done
 done

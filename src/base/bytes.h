@@ -123,6 +123,12 @@ static inline void put_u32be(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)v;
 }
 
+static inline void put_u64be(uint8_t *p, uint64_t v)
+{
+    put_u32be(p, (uint32_t)(v >> 32));
+    put_u32be(p + 4, (uint32_t)v);
+}
+
 static inline uint16_t get_u16be(const uint8_t *p)
 {
     return (uint16_t)(p[0] << 8 | p[1]);
@@ -131,6 +137,11 @@ static inline uint16_t get_u16be(const uint8_t *p)
 static inline uint32_t get_u32be(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline uint64_t get_u64be(const uint8_t *p)
+{
+    return (uint64_t)get_u32be(p) << 32 | get_u32be(p + 4);
 }
 
 static inline void wr_u8(struct wr *w, uint8_t v)

@@ -35,12 +35,13 @@ struct sec__ssrcs {
     uint64_t *windows; /* window_words per slot: bit (index mod window) = seen */
     size_t capacity;   /* power of two or 0 */
     size_t count;
-    size_t window_words; /* 0 for a sender */
+    size_t window_words;      /* 0 for a sender */
+    struct sec__ssrc *recent; /* the slot that was asked for last: packets come in runs */
 };
 
 void sec__ssrcs_init(struct sec__ssrcs *t, size_t window_packets);
 void sec__ssrcs_fini(struct sec__ssrcs *t);
-struct sec__ssrc *sec__ssrcs_find(const struct sec__ssrcs *t, uint32_t ssrc);
+struct sec__ssrc *sec__ssrcs_find(struct sec__ssrcs *t, uint32_t ssrc);
 bool sec__ssrcs_is_full(const struct sec__ssrcs *t);
 
 /* Finds or adds; a new one has not seen `index` yet, but has it as its highest. ERR_LIMIT, -ENOMEM.
@@ -76,10 +77,13 @@ enum sec__label {
 MUST_CHECK int sec__kdf(const uint8_t *key, const uint8_t *salt, enum sec__label label,
                         uint8_t *ret_out, size_t size);
 
-/* --- Cipher backend (srtp_evp.c) --- */
+/* --- Cipher backends (srtp_backend.c chooses; srtp_imb.c, srtp_evp.c) --- */
 
 #define SEC__AUTH_KEY_SIZE 20
 #define SEC__IV_SIZE_MAX   16
+#define SEC__GCM_TAG_SIZE  16
+#define SEC__SHA1_TAG_SIZE 10
+#define SEC__OPS_MAX       32 /* packets that go to the cipher at once */
 
 struct sec__crypt;
 
@@ -87,7 +91,7 @@ struct sec__crypt;
 struct sec__session {
     enum sec_profile profile;
     uint8_t tag_size;
-    uint8_t salt[SEC_SRTP_SALT_SIZE_MAX];
+    uint64_t iv_salt[2];      /* the salt in the place of the IV, as two big-endian numbers */
     struct sec__crypt *crypt; /* the backend's: expanded keys */
 };
 
@@ -123,16 +127,36 @@ struct sec__keys {
 MUST_CHECK int sec__srtp_create_session(const struct sec__keys *rtp, const struct sec__keys *rtcp,
                                         enum sec_direction direction, struct sec_srtp **ret_srtp);
 
-/* Another implementation of the transforms is one more of these. */
+/* Another implementation of the transforms is one more of these, and one row in srtp_backend.c. */
 struct sec__backend {
+    const char *name;
+    bool (*is_usable)(void); /* whether this machine has what it needs; for the calling thread */
     int (*create)(const struct sec__keys *keys, enum sec_direction direction,
                   struct sec__crypt **ret_crypt);
     void (*destroy)(struct sec__crypt *crypt); /* NULL is a no-op; wipes the keys */
+    /* Up to SEC__OPS_MAX, of any sessions. */
     void (*protect)(struct sec__op *ops, size_t count);
     void (*unprotect)(struct sec__op *ops, size_t count);
 };
 
 extern const struct sec__backend sec__backend_evp;
+extern const struct sec__backend sec__backend_imb; /* x86-64 only */
+
+/* The one that all contexts of the process use; the best one if nobody chose. */
+const struct sec__backend *sec__backend(void);
+/* Contexts hold the choice: it cannot change while there are any. */
+void sec__backend_hold(void);
+void sec__backend_release(void);
+
+/* --- HMAC-SHA1, one packet at a time (srtp_mac.c) --- */
+
+struct sec__mac {
+    SHA_CTX inner, outer; /* after the padded key */
+};
+
+void sec__mac_init(struct sec__mac *m, const uint8_t key[SEC__AUTH_KEY_SIZE]);
+void sec__mac_packet(const struct sec__mac *m, const struct sec__op *op,
+                     uint8_t ret_mac[SHA_DIGEST_LENGTH]);
 
 /* --- Certificate (cert.c) --- */
 

@@ -8,16 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_MAX        32 /* packets that go to the cipher at once */
 #define RTP_HEADER_SIZE  12
 #define RTCP_HEADER_SIZE 8 /* the first eight bytes stay in the clear (RFC 3711, 3.4) */
 #define RTCP_INDEX_SIZE  4 /* E bit and 31-bit index */
 #define RTCP_INDEX_MAX   0x7fffffffu
 #define RTCP_E_BIT       0x80000000u
 #define GCM_SALT_SIZE    12
-
-/* One for the process, so that a batch may mix contexts. */
-static const struct sec__backend *const backend = &sec__backend_evp;
 
 struct sec_srtp {
     /* Set at creation. */
@@ -40,8 +36,8 @@ struct pending {
 
 struct chunk {
     size_t count;
-    struct pending pending[CHUNK_MAX];
-    struct sec__op ops[CHUNK_MAX];
+    struct pending pending[SEC__OPS_MAX];
+    struct sec__op ops[SEC__OPS_MAX];
 };
 
 /* --- Life cycle --- */
@@ -55,9 +51,14 @@ static int session_init(struct sec__session *s, const struct sec__keys *keys,
                         enum sec_direction direction)
 {
     s->profile = keys->profile;
-    s->tag_size = keys->profile == SEC_PROFILE_AEAD_AES_128_GCM ? 16 : 10;
-    memcpy(s->salt, keys->salt, sizeof(s->salt));
-    return backend->create(keys, direction, &s->crypt);
+    s->tag_size =
+        keys->profile == SEC_PROFILE_AEAD_AES_128_GCM ? SEC__GCM_TAG_SIZE : SEC__SHA1_TAG_SIZE;
+    uint8_t salt[SEC__IV_SIZE_MAX] = {0};
+    memcpy(salt, keys->salt, salt_size(keys->profile));
+    s->iv_salt[0] = get_u64be(salt);
+    s->iv_salt[1] = get_u64be(salt + 8);
+    OPENSSL_cleanse(salt, sizeof(salt));
+    return sec__backend()->create(keys, direction, &s->crypt);
 }
 
 /* The three session keys from label `first` on (RFC 3711, 4.3.2). */
@@ -81,8 +82,9 @@ void sec_srtp_destroy(struct sec_srtp *s)
 {
     if (s == NULL)
         return;
-    backend->destroy(s->rtp.crypt);
-    backend->destroy(s->rtcp.crypt);
+    sec__backend()->destroy(s->rtp.crypt);
+    sec__backend()->destroy(s->rtcp.crypt);
+    sec__backend_release();
     sec__ssrcs_fini(&s->rtp_ssrcs);
     sec__ssrcs_fini(&s->rtcp_ssrcs);
     OPENSSL_cleanse(s, sizeof(*s));
@@ -96,6 +98,7 @@ int sec__srtp_create_session(const struct sec__keys *rtp, const struct sec__keys
     if (s == NULL)
         return -ENOMEM;
     bool is_receiver = direction == SEC_RECEIVE;
+    sec__backend_hold();
     s->direction = direction;
     sec__ssrcs_init(&s->rtp_ssrcs, is_receiver ? SEC_SRTP_REPLAY_PACKETS : 0);
     sec__ssrcs_init(&s->rtcp_ssrcs, is_receiver ? SEC_SRTP_REPLAY_RTCP : 0);
@@ -132,19 +135,19 @@ int sec_srtp_create(const struct sec_srtp_keys *keys, enum sec_direction directi
  * AES-CM (RFC 3711, 4.1.1): salt * 2^16 XOR ssrc * 2^64 XOR index * 2^16.
  * AES-GCM (RFC 7714, 8.1 and 9.1): salt XOR (0 || ssrc || index), 12 bytes; the 48-bit index is
  * ROC || SEQ for RTP and 0 || index for RTCP.
+ *
+ *          0     2     4     6     8    10    12    14    16
+ *  AES-CM  |           |   ssrc    |      index      |  0  |
+ *  AES-GCM |     |   ssrc    |      index      |  unused   |
  */
 static void iv_make(const struct sec__session *s, uint32_t ssrc, uint64_t index,
                     uint8_t ret_iv[SEC__IV_SIZE_MAX])
 {
     bool is_gcm = s->profile == SEC_PROFILE_AEAD_AES_128_GCM;
-    size_t ssrc_at = is_gcm ? 2 : 4;
-    uint8_t *at = ret_iv + ssrc_at;
-    memset(ret_iv, 0, SEC__IV_SIZE_MAX);
-    put_u32be(at, ssrc);
-    put_u16be(at + 4, (uint16_t)(index >> 32));
-    put_u32be(at + 6, (uint32_t)index);
-    for (size_t i = 0; i < salt_size(s->profile); i++)
-        ret_iv[i] ^= s->salt[i];
+    uint64_t first = is_gcm ? (uint64_t)ssrc << 16 | index >> 32 : ssrc;
+    uint64_t second = is_gcm ? index << 32 : index << 16;
+    put_u64be(ret_iv, s->iv_salt[0] ^ first);
+    put_u64be(ret_iv + 8, s->iv_salt[1] ^ second);
 }
 
 /* RTP authenticates the roll-over counter with AES-CM (RFC 3711, 4.2); AES-GCM has it in the IV. */
@@ -245,9 +248,10 @@ static int protect_rtcp_prepare(struct sec_srtp_job *job, struct sec__op *op, st
 
 void sec_srtp_protect_batch(struct sec_srtp_job *jobs, size_t count)
 {
+    const struct sec__backend *backend = sec__backend();
     struct chunk chunk;
     for (size_t i = 0; i < count;) {
-        for (chunk.count = 0; i < count && chunk.count < CHUNK_MAX; i++) {
+        for (chunk.count = 0; i < count && chunk.count < SEC__OPS_MAX; i++) {
             struct sec_srtp_job *job = &jobs[i];
             struct pending *p = &chunk.pending[chunk.count];
             struct sec__op *op = &chunk.ops[chunk.count];
@@ -378,10 +382,11 @@ static int unprotect_commit(const struct pending *p)
 
 void sec_srtp_unprotect_batch(struct sec_srtp_job *jobs, size_t count)
 {
+    const struct sec__backend *backend = sec__backend();
     struct chunk chunk;
     for (size_t i = 0; i < count;) {
         bool is_known = true; /* the first packet of an SSRC ends a chunk: the next ones need it */
-        for (chunk.count = 0; i < count && is_known && chunk.count < CHUNK_MAX; i++) {
+        for (chunk.count = 0; i < count && is_known && chunk.count < SEC__OPS_MAX; i++) {
             struct sec_srtp_job *job = &jobs[i];
             struct pending *p = &chunk.pending[chunk.count];
             struct sec__op *op = &chunk.ops[chunk.count];

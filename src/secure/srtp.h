@@ -42,6 +42,20 @@ enum sec_direction { SEC_SEND, SEC_RECEIVE };
 
 struct sec_srtp;
 
+/* Intel's library, on x86-64 with AES instructions; or OpenSSL, everywhere. */
+#define SEC_SRTP_BACKEND_AUTO     "auto"
+#define SEC_SRTP_BACKEND_IPSEC_MB "ipsec-mb"
+#define SEC_SRTP_BACKEND_OPENSSL  "openssl"
+
+/*
+ * Which implementation of the ciphers the process uses, by name; "auto", which is also what holds
+ * when nobody calls this, takes the fastest one that the machine has. ERR_SEC_BACKEND if the
+ * machine, or this build, lacks it; ERR_STATE while there are contexts. Any thread.
+ */
+MUST_CHECK int sec_srtp_select_backend(const char *name);
+/* Which one it is; makes the choice if none was made. */
+const char *sec_srtp_backend_name(void);
+
 /* Derives the session keys; the master key is not kept. ERR_SEC_PROFILE, ERR_SEC_CRYPTO, -ENOMEM.
  */
 MUST_CHECK int sec_srtp_create(const struct sec_srtp_keys *keys, enum sec_direction direction,

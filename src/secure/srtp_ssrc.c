@@ -34,12 +34,17 @@ static struct sec__ssrc *probe(const struct sec__ssrcs *t, uint32_t ssrc)
     }
 }
 
-struct sec__ssrc *sec__ssrcs_find(const struct sec__ssrcs *t, uint32_t ssrc)
+struct sec__ssrc *sec__ssrcs_find(struct sec__ssrcs *t, uint32_t ssrc)
 {
+    if (t->recent != NULL && t->recent->ssrc == ssrc)
+        return t->recent;
     if (t->capacity == 0)
         return NULL;
     struct sec__ssrc *slot = probe(t, ssrc);
-    return slot->is_used ? slot : NULL;
+    if (!slot->is_used)
+        return NULL;
+    t->recent = slot;
+    return slot;
 }
 
 bool sec__ssrcs_is_full(const struct sec__ssrcs *t)
@@ -55,6 +60,7 @@ static uint64_t *window_of(const struct sec__ssrcs *t, const struct sec__ssrc *s
 static int grow(struct sec__ssrcs *t)
 {
     struct sec__ssrcs bigger = *t;
+    bigger.recent = NULL; /* the slots move */
     bigger.capacity = t->capacity == 0 ? SSRCS_CAPACITY_FIRST : 2 * t->capacity;
     bigger.slots = calloc(bigger.capacity, sizeof(*bigger.slots));
     bigger.windows = t->window_words == 0

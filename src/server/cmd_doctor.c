@@ -3,6 +3,7 @@
 #include "net/sockaddr.h"
 #include "net/tcp.h"
 #include "net/udp.h"
+#include "secure/srtp.h"
 #include "server/commands.h"
 #include "server/config.h"
 #include "server/paths.h"
@@ -106,6 +107,20 @@ static void check_batches(struct doctor *d)
         report(d, 'w', "UDP segmentation offload is missing: sending costs more");
 }
 
+static void check_srtp(struct doctor *d)
+{
+    const char *wanted = d->config->media_srtp_backend;
+    int err = sec_srtp_select_backend(wanted);
+    if (err < 0) {
+        report(d, 'f', "media.srtp_backend: %s: %s", wanted, err_text(err));
+        return;
+    }
+    const char *name = sec_srtp_backend_name();
+    bool is_fast = strcmp(name, SEC_SRTP_BACKEND_IPSEC_MB) == 0;
+    report(d, is_fast ? 'o' : 'w', "SRTP by %s%s", name,
+           is_fast ? "" : ": encryption costs several times more than by ipsec-mb");
+}
+
 static void check_addresses(struct doctor *d)
 {
     struct addr addrs[16];
@@ -201,6 +216,7 @@ int cmd_doctor(int argc, char **argv)
     check_tcp(&d, "media over TCP", c->media_tcp_port);
     check_udp(&d);
     check_batches(&d);
+    check_srtp(&d);
     check_addresses(&d);
     check_data(&d);
     check_files(&d);

@@ -1,6 +1,7 @@
 #include "server/config.h"
 
 #include "base/err.h"
+#include "secure/srtp.h"
 #include "server/worker.h"
 
 #include <errno.h>
@@ -53,6 +54,8 @@ static const struct key_row key_rows[] = {
      "packet buffers per worker, 1.6 kB each"},
     {"media.peers_max", KEY_INT, AT(media_peers_max), 0, 1, 100000, NULL,
      "media connections per worker"},
+    {"media.srtp_backend", KEY_ENUM, TEXT(media_srtp_backend), 0, 0, "auto|ipsec-mb|openssl",
+     "implementation of SRTP; auto: the fastest that the machine has"},
     {"media.node_ip", KEY_LIST, AT(media_node_ip), 0, 0, 0, NULL,
      "addresses announced to clients instead of the machine's own (behind NAT)"},
     {"media.interfaces", KEY_LIST, AT(media_interfaces), 0, 0, 0, NULL,
@@ -89,6 +92,7 @@ void config_default(struct config *ret_config)
         .media_tcp_port = 7881,
         .media_packets = 65536,
         .media_peers_max = 4096,
+        .media_srtp_backend = SEC_SRTP_BACKEND_AUTO,
         .room_auto_create = true,
         .room_empty_timeout_s = 300,
         .room_departure_timeout_s = 20,

@@ -40,8 +40,9 @@ struct config {
     int64_t media_workers;                  /* 0 = one per processor core */
     int64_t media_packets;                  /* packet buffers per worker */
     int64_t media_peers_max;                /* connections per worker */
-    struct config_list media_node_ip;       /* announced instead of the interfaces' addresses */
-    struct config_list media_interfaces;    /* only these; empty = all */
+    char media_srtp_backend[16];
+    struct config_list media_node_ip;    /* announced instead of the interfaces' addresses */
+    struct config_list media_interfaces; /* only these; empty = all */
     bool media_loopback;
 
     bool room_auto_create;

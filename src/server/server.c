@@ -7,6 +7,7 @@
 #include "http/lesson_api.h"
 #include "net/sockaddr.h"
 #include "secure/cert.h"
+#include "secure/srtp.h"
 #include "server/paths.h"
 #include "server/worker.h"
 #include "signal/signal.h"
@@ -175,6 +176,20 @@ static int open_data(struct server *s)
     return 0;
 }
 
+/* Before any connection. */
+static int select_srtp(const struct server *s)
+{
+    const char *wanted = s->config->media_srtp_backend;
+    int err = sec_srtp_select_backend(wanted);
+    if (err < 0) {
+        char what[64];
+        snprintf(what, sizeof(what), "media.srtp_backend: %s", wanted);
+        return fail(what, err, "Set it to auto, which takes what the machine has.");
+    }
+    LOG_INFO("server", "srtp_backend", "name=%s wanted=%s", sec_srtp_backend_name(), wanted);
+    return 0;
+}
+
 static int open_workers(struct server *s)
 {
     const struct config *c = s->config;
@@ -338,6 +353,8 @@ static int start(struct server *s)
     if (err < 0)
         return fail("memory", err, "");
     int code = open_data(s);
+    if (code == 0)
+        code = select_srtp(s);
     if (code == 0)
         code = open_workers(s);
     if (code == 0)

@@ -4,7 +4,7 @@
  * Method: two contexts with the same keys, for both profiles; every refusal is checked to leave the
  * state such that the honest packet still passes.
  */
-#include "unit/cmocka_all.h"
+#include "unit/secure/backends.h"
 
 #include "base/bytes.h"
 #include "base/err.h"
@@ -340,6 +340,22 @@ static void test_bad_arguments(void **state)
     pair_destroy(&p);
 }
 
+/* The choice holds while there are contexts, and only names of back ends are taken. */
+static void test_choice(void **state)
+{
+    (void)state;
+    const char *now = sec_srtp_backend_name();
+    struct pair p = pair_create(SEC_PROFILE_AEAD_AES_128_GCM);
+    for (size_t i = 0; i < BACKENDS; i++)
+        assert_int_equal(sec_srtp_select_backend(backend_names[i]), ERR_STATE);
+    pair_destroy(&p);
+    assert_int_equal(sec_srtp_select_backend("gpu"), ERR_SEC_BACKEND);
+    assert_string_equal(sec_srtp_backend_name(), now);
+    assert_int_equal(sec_srtp_select_backend(SEC_SRTP_BACKEND_AUTO), 0);
+    assert_string_equal(sec_srtp_backend_name(), backend_names[BACKENDS - 1]);
+    assert_int_equal(sec_srtp_select_backend(now), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_ssrcs_are_bounded),
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_choice),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_EACH_BACKEND(tests);
 }

@@ -3,7 +3,7 @@
  * Method: the vectors as data; those of RFC 7714 start from session keys and go through whole
  * packets both ways.
  */
-#include "unit/cmocka_all.h"
+#include "unit/secure/backends.h"
 #include "vectors/rfc3711/srtp.h"
 #include "vectors/rfc7714/srtp.h"
 
@@ -40,12 +40,12 @@ static void test_aes_cm_keystream(void **state)
     op.tag = tag;
     unhex(RFC3711_B2_KEY, keys.key, sizeof(keys.key));
     unhex(RFC3711_B2_IV, op.iv, sizeof(op.iv));
-    assert_int_equal(sec__backend_evp.create(&keys, SEC_SEND, &session.crypt), 0);
-    sec__backend_evp.protect(&op, 1);
+    assert_int_equal(sec__backend()->create(&keys, SEC_SEND, &session.crypt), 0);
+    sec__backend()->protect(&op, 1);
     assert_int_equal(op.result, 0);
     assert_hex(out, 48, RFC3711_B2_FIRST);
     assert_hex(out + 16 * RFC3711_B2_LAST_BLOCK, 48, RFC3711_B2_LAST);
-    sec__backend_evp.destroy(session.crypt);
+    sec__backend()->destroy(session.crypt);
     free(zeros);
     free(out);
 }
@@ -140,5 +140,5 @@ int main(void)
         cmocka_unit_test(test_gcm_rtcp),
         cmocka_unit_test(test_gcm_rtcp_unprotect),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_EACH_BACKEND(tests);
 }

@@ -54,6 +54,8 @@ static void test_mistakes(void **state)
         {"media: 7", "t.yaml:1: media: a map is needed"},
         {"media: {loopback: yes}", "t.yaml:1: media.loopback: true or false is needed"},
         {"log: {level: loud}", "t.yaml:1: log.level: one of error|warn|info|debug is needed"},
+        {"media: {srtp_backend: gpu}",
+         "t.yaml:1: media.srtp_backend: one of auto|ipsec-mb|openssl is needed"},
         {"bind: 1.2.3.4", "t.yaml:1: bind: a list is needed"},
         {"keys: {a: b}", "the secret at least 6 characters long"},
         {"keys: []", "t.yaml:1: keys: a map of name: secret is needed"},

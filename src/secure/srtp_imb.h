@@ -1,0 +1,26 @@
+#ifndef TK_SECURE_SRTP_IMB_H
+#define TK_SECURE_SRTP_IMB_H
+
+/*
+ * What the back end over intel-ipsec-mb needs per thread: the library's manager, whose
+ * multi-buffer lanes one thread at a time may fill, and room for the jobs of one batch. Made when a
+ * thread first needs it, wiped and freed when the thread ends.
+ */
+
+#include "secure/secure_internal.h"
+
+#include <intel-ipsec-mb.h>
+
+struct sec__imb {
+    IMB_MGR *mgr;
+    IMB_JOB ctr[2 * SEC__OPS_MAX]; /* what does not change from packet to packet is set */
+    IMB_JOB mac[SEC__OPS_MAX];     /* the same */
+    uint8_t ivs[SEC__OPS_MAX][SEC__IV_SIZE_MAX];
+    uint8_t macs[SEC__OPS_MAX][SHA_DIGEST_LENGTH];
+    uint8_t copies[SEC__OPS_MAX][SEC_SRTP_SIZE_MAX + 4]; /* of what must lie in one piece */
+};
+
+/* The calling thread's; NULL when out of memory, or when the CPU has no AES instructions. */
+struct sec__imb *sec__imb_thread(void);
+
+#endif
