@@ -29,6 +29,16 @@ static bool creds_equal(const struct ice__creds *c, const char *ufrag, const cha
     return strcmp(c->ufrag, ufrag) == 0 && strcmp(c->pwd, pwd) == 0;
 }
 
+void ice_agent_destroy(struct ice_agent *a)
+{
+    if (a == NULL)
+        return;
+    free(a->pairs);
+    free(a->out);
+    ice__wipe(a, sizeof(*a));
+    free(a);
+}
+
 int ice_agent_create(const struct ice_config *config, mono_us now, struct ice_agent **ret_agent)
 {
     struct ice_agent *a = calloc(1, sizeof(*a));
@@ -44,21 +54,18 @@ int ice_agent_create(const struct ice_config *config, mono_us now, struct ice_ag
     a->heard_at = now;
     a->next_check_at = now;
     a->first_valid_at = MONO_NEVER;
-    int err = creds_set(&a->local, config->ufrag, config->pwd);
+    a->pair_slots = a->is_lite ? ICE__LITE_SLOTS : ICE_PAIRS_MAX;
+    a->out_slots = a->is_lite ? ICE__LITE_OUT_MAX : ICE__OUT_MAX;
+    a->pairs = calloc(a->pair_slots, sizeof(*a->pairs));
+    a->out = calloc(a->out_slots, sizeof(*a->out));
+    int err = a->pairs == NULL || a->out == NULL ? -ENOMEM
+                                                 : creds_set(&a->local, config->ufrag, config->pwd);
     if (err < 0) {
-        free(a);
+        ice_agent_destroy(a);
         return err;
     }
     *ret_agent = a;
     return 0;
-}
-
-void ice_agent_destroy(struct ice_agent *a)
-{
-    if (a == NULL)
-        return;
-    ice__wipe(a, sizeof(*a));
-    free(a);
 }
 
 /* ---- credentials and candidates ---- */
@@ -107,7 +114,7 @@ int ice_agent_set_remote(struct ice_agent *a, const char *ufrag, const char *pwd
 /* The oldest network is the one that went away. */
 static void drop_oldest_local(struct ice_agent *a)
 {
-    for (int i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (int i = 0; i < (int)a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         if (p->is_used && !p->is_dead && i != a->selected && addr_equal(&p->local, &a->locals[0]))
             ice__pair_drop(a, p);
@@ -151,7 +158,7 @@ int ice_agent_add_remote(struct ice_agent *a, const struct addr *candidate, uint
 
 static bool has_pairs(const struct ice_agent *a)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++)
+    for (size_t i = 0; i < a->pair_slots; i++)
         if (a->pairs[i].is_used && !a->pairs[i].is_dead)
             return true;
     return false;
@@ -221,16 +228,16 @@ mono_us ice_agent_next_timeout(const struct ice_agent *a)
 
 struct ice_out *ice__out_reserve(struct ice_agent *a)
 {
-    if (a->out_count == ICE__OUT_MAX)
+    if (a->out_count == a->out_slots)
         return NULL;
-    return &a->out[(a->out_at + a->out_count) % ICE__OUT_MAX];
+    return &a->out[(a->out_at + a->out_count) % a->out_slots];
 }
 
 void ice__out_commit(struct ice_agent *a, int size)
 {
     if (size <= 0)
         return;
-    a->out[(a->out_at + a->out_count) % ICE__OUT_MAX].size = (size_t)size;
+    a->out[(a->out_at + a->out_count) % a->out_slots].size = (size_t)size;
     a->out_count++;
 }
 
@@ -239,7 +246,7 @@ int ice_agent_poll_transmit(struct ice_agent *a, struct ice_out *ret_out)
     if (a->out_count == 0)
         return 0;
     *ret_out = a->out[a->out_at];
-    a->out_at = (a->out_at + 1) % ICE__OUT_MAX;
+    a->out_at = (a->out_at + 1) % a->out_slots;
     a->out_count--;
     return 1;
 }
@@ -252,7 +259,7 @@ static bool is_ours(const struct ice__pair *p)
 /* Frees dead pairs; true if one of them takes its address with it. */
 static bool poll_removed(struct ice_agent *a, struct ice_event *ret_event)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         if (!p->is_used || !p->is_dead)
             continue;
@@ -268,7 +275,7 @@ static bool poll_removed(struct ice_agent *a, struct ice_event *ret_event)
 
 static bool poll_added(struct ice_agent *a, struct ice_event *ret_event)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         if (!is_ours(p) || !p->has_event)
             continue;
@@ -330,7 +337,7 @@ bool ice_agent_owns(const struct ice_agent *a, const struct addr *remote)
 bool ice_agent_local_of(const struct ice_agent *a, const struct addr *remote,
                         struct addr *ret_local)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         if (!is_ours(&a->pairs[i]) || !addr_equal(&a->pairs[i].remote, remote))
             continue;
         *ret_local = a->pairs[i].local;
@@ -349,7 +356,7 @@ static bool is_repeated(const struct ice_agent *a, size_t index)
 
 bool ice_agent_addr_at(const struct ice_agent *a, size_t index, struct addr *ret_remote)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         if (!is_ours(&a->pairs[i]) || is_repeated(a, i) || index-- > 0)
             continue;
         *ret_remote = a->pairs[i].remote;

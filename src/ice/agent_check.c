@@ -42,7 +42,7 @@ void ice__restart_checks(struct ice_agent *a, mono_us now)
     a->next_check_at = now;
     a->consent_unanswered = 0;
     memset(a->consent_txids, 0, sizeof(a->consent_txids));
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         p->state = ICE__PAIR_WAITING;
         p->is_triggered = p->is_nominated = p->is_wanted = false;
@@ -54,7 +54,7 @@ void ice__switch_role(struct ice_agent *a, bool is_controlling)
 {
     a->is_controlling = is_controlling;
     a->tie_breaker = rng_u64(a->rng);
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++)
+    for (size_t i = 0; i < a->pair_slots; i++)
         if (a->pairs[i].is_used)
             ice__pair_prioritise(a, &a->pairs[i]);
 }
@@ -82,7 +82,7 @@ bool ice__send_check(struct ice_agent *a, const struct ice__pair *p,
 static mono_us first_rto(const struct ice_agent *a)
 {
     mono_us count = 0;
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++)
+    for (size_t i = 0; i < a->pair_slots; i++)
         count += a->pairs[i].is_used && !a->pairs[i].is_dead && a->pairs[i].state <= ICE__PAIR_BUSY;
     return TK_MAX(ICE_RTO_US, ICE_PACING_US * count);
 }
@@ -131,7 +131,7 @@ static void run_check(struct ice_agent *a, struct ice__pair *p, mono_us now)
 static struct ice__pair *next_pair(struct ice_agent *a)
 {
     struct ice__pair *best = NULL;
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         if (!p->is_used || p->is_dead || p->state != ICE__PAIR_WAITING)
             continue;
@@ -144,7 +144,7 @@ static struct ice__pair *next_pair(struct ice_agent *a)
 
 void ice__run_checks(struct ice_agent *a, mono_us now)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         if (p->is_used && !p->is_dead && p->check.is_active && now >= p->check.next_at)
             run_check(a, p, now);
@@ -159,7 +159,7 @@ void ice__run_checks(struct ice_agent *a, mono_us now)
 mono_us ice__checks_next(const struct ice_agent *a)
 {
     mono_us next = MONO_NEVER;
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         const struct ice__pair *p = &a->pairs[i];
         if (!p->is_used || p->is_dead)
             continue;

@@ -49,7 +49,7 @@ static bool is_candidate(const struct ice_agent *a, size_t index)
 static struct ice__pair *best_valid(struct ice_agent *a)
 {
     struct ice__pair *best = NULL;
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++)
+    for (size_t i = 0; i < a->pair_slots; i++)
         if (is_candidate(a, i) && (best == NULL || a->pairs[i].priority > best->priority))
             best = &a->pairs[i];
     return best;
@@ -57,7 +57,7 @@ static struct ice__pair *best_valid(struct ice_agent *a)
 
 static bool is_better_pending(const struct ice_agent *a, const struct ice__pair *best)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         const struct ice__pair *p = &a->pairs[i];
         if (p->is_used && !p->is_dead && p->state <= ICE__PAIR_BUSY && p->priority > best->priority)
             return true;
@@ -86,10 +86,10 @@ mono_us ice__nominate_next(const struct ice_agent *a)
 {
     if (a->first_valid_at == MONO_NEVER || !a->is_controlling || ice__has_good_selection(a))
         return MONO_NEVER;
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++)
+    for (size_t i = 0; i < a->pair_slots; i++)
         if (a->pairs[i].check.is_active && a->pairs[i].check.has_use_candidate)
             return MONO_NEVER;
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++)
+    for (size_t i = 0; i < a->pair_slots; i++)
         if (is_candidate(a, i))
             return a->first_valid_at + NOMINATE_WAIT_US;
     return MONO_NEVER;
@@ -114,7 +114,7 @@ void ice__consent_answered(struct ice_agent *a, mono_us now)
 
 static void try_other_pairs(struct ice_agent *a)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         if (!p->is_used || p->is_dead || (int)i == a->selected || p->check.is_active)
             continue;

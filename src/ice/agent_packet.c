@@ -175,7 +175,7 @@ static int handle_request(struct ice_agent *a, const struct ice_in *in, const st
 static struct ice__pair *pair_of_response(struct ice_agent *a, const struct ice_in *in,
                                           const struct ice_stun *m, bool *ret_is_consent)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         if (!p->is_used || p->is_dead || !addr_equal(&p->remote, &in->from))
             continue;

@@ -27,7 +27,11 @@
 
 #define ICE__INTEGRITY_SIZE 20
 
-#define ICE__OUT_MAX     8  /* datagrams that wait to be polled; more are not sent */
+#define ICE__OUT_MAX      8 /* full: datagrams that wait to be polled; more are not sent */
+#define ICE__LITE_OUT_MAX 2 /* lite only answers, and is polled after each packet */
+/* Lite: places for pairs; a few more than pairs may live, for those whose end is yet to be polled.
+ */
+#define ICE__LITE_SLOTS  (ICE_LITE_PAIRS_MAX + 4)
 #define ICE__SEEN_MAX    32 /* transactions of the other side that we remember */
 #define ICE__CONSENT_MAX 16 /* consent checks whose answer would still count */
 /* Rc and Rm (RFC 8489, 6.2.1) are 7 and 16 there by default. A short transaction that is followed
@@ -103,7 +107,9 @@ struct ice_agent {
     size_t local_count;
     struct ice__remote remotes[ICE_REMOTES_MAX];
     size_t remote_count;
-    struct ice__pair pairs[ICE_PAIRS_MAX];
+    struct ice__pair
+        *pairs; /* pair_slots of them; a lite agent has fewer: servers hold thousands */
+    size_t pair_slots;
     int selected; /* index or ICE__NO_PAIR */
     struct ice__seen seen[ICE__SEEN_MAX];
     size_t seen_next;
@@ -124,8 +130,8 @@ struct ice_agent {
     enum ice_state state;
     enum ice_state state_polled;
     bool has_selected_event;
-    struct ice_out out[ICE__OUT_MAX];
-    size_t out_at, out_count;
+    struct ice_out *out; /* ring of out_slots */
+    size_t out_slots, out_at, out_count;
 };
 
 /* stun.c, stun_auth.c */

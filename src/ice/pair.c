@@ -8,7 +8,7 @@
 struct ice__pair *ice__pair_find(struct ice_agent *a, const struct addr *local,
                                  const struct addr *remote)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         if (p->is_used && !p->is_dead && addr_equal(&p->remote, remote) &&
             addr_equal(&p->local, local))
@@ -24,7 +24,7 @@ int ice__pair_index(const struct ice_agent *a, const struct ice__pair *p)
 
 static struct ice__pair *find_free(struct ice_agent *a)
 {
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++)
+    for (size_t i = 0; i < a->pair_slots; i++)
         if (!a->pairs[i].is_used)
             return &a->pairs[i];
     return NULL;
@@ -33,7 +33,7 @@ static struct ice__pair *find_free(struct ice_agent *a)
 static size_t count_alive(const struct ice_agent *a)
 {
     size_t count = 0;
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++)
+    for (size_t i = 0; i < a->pair_slots; i++)
         count += a->pairs[i].is_used && !a->pairs[i].is_dead;
     return count;
 }
@@ -43,7 +43,7 @@ static size_t count_alive(const struct ice_agent *a)
 static void make_room(struct ice_agent *a)
 {
     struct ice__pair *oldest = NULL;
-    for (size_t i = 0; i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         if (!p->is_used || p->is_dead || (int)i == a->selected ||
             (!a->is_lite && p->state != ICE__PAIR_FAILED))
@@ -100,7 +100,7 @@ void ice__pair_prioritise(const struct ice_agent *a, struct ice__pair *p)
 
 void ice__pairs_forget(struct ice_agent *a, mono_us now)
 {
-    for (size_t i = 0; a->is_lite && i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; a->is_lite && i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         if (p->is_used && !p->is_dead && (int)i != a->selected &&
             now - p->heard_at >= ICE_PAIR_FORGET_US)
@@ -111,7 +111,7 @@ void ice__pairs_forget(struct ice_agent *a, mono_us now)
 mono_us ice__pairs_next_forget(const struct ice_agent *a)
 {
     mono_us next = MONO_NEVER;
-    for (size_t i = 0; a->is_lite && i < ICE_PAIRS_MAX; i++) {
+    for (size_t i = 0; a->is_lite && i < a->pair_slots; i++) {
         const struct ice__pair *p = &a->pairs[i];
         if (p->is_used && !p->is_dead && (int)i != a->selected)
             next = TK_MIN(next, p->heard_at + ICE_PAIR_FORGET_US);

@@ -12,8 +12,8 @@ void peer__push(struct peer *p, enum peer_event_kind kind, int err, const struct
 {
     if (p->event_count == PEER_EVENTS_MAX)
         return; /* only a caller that does not poll can get here */
-    struct peer_event *e = &p->events[(p->event_head + p->event_count++) % PEER_EVENTS_MAX];
-    *e = (struct peer_event){.kind = kind, .err = err};
+    struct peer__told *e = &p->events[(p->event_head + p->event_count++) % PEER_EVENTS_MAX];
+    *e = (struct peer__told){.kind = kind, .err = err};
     if (addr != NULL)
         e->addr = *addr;
 }
@@ -113,7 +113,8 @@ void peer__pump(struct peer *p, mono_us now)
 int peer_poll_event(struct peer *p, struct peer_event *ret_event)
 {
     if (p->event_count > 0) {
-        *ret_event = p->events[p->event_head];
+        const struct peer__told *e = &p->events[p->event_head];
+        *ret_event = (struct peer_event){.kind = e->kind, .err = e->err, .addr = e->addr};
         p->event_head = (p->event_head + 1) % PEER_EVENTS_MAX;
         p->event_count--;
         return 1;

@@ -7,7 +7,15 @@
 #include "peer/peer.h"
 #include "secure/dtls.h"
 
-#define PEER_EVENTS_MAX 64 /* waiting for peer_poll_event(); the caller polls after each call */
+/* Waiting for peer_poll_event(). The caller polls after each call, and one call makes at most an
+ * event for each of ICE's pairs and a few more. */
+#define PEER_EVENTS_MAX 40
+
+struct peer__told {
+    enum peer_event_kind kind;
+    int err;
+    struct addr addr;
+};
 
 struct peer {
     /* Owned parts. */
@@ -25,7 +33,7 @@ struct peer {
     struct addr dtls_from, dtls_to; /* before a pair is selected: where a DTLS datagram came from */
 
     /* Events that wait, a ring. */
-    struct peer_event events[PEER_EVENTS_MAX];
+    struct peer__told events[PEER_EVENTS_MAX];
     size_t event_head, event_count;
 
     struct peer_stats stats;

@@ -41,9 +41,8 @@ struct sec_dtls {
 
     /* Datagrams and application data on their way. */
     struct sec__wire wire;
-    struct sec__datagram queue[SEC_DTLS_QUEUE_MAX];
     size_t plain_at, plain_size;
-    uint8_t plain[PLAIN_SIZE_MAX];
+    uint8_t *plain; /* PLAIN_SIZE_MAX bytes, or NULL: nothing waits */
 };
 
 static const struct {
@@ -87,6 +86,8 @@ void sec_dtls_destroy(struct sec_dtls *d)
     if (d == NULL)
         return;
     SSL_free(d->ssl); /* with its BIO; OpenSSL wipes the keys */
+    sec__wire_fini(&d->wire);
+    free(d->plain);
     OPENSSL_cleanse(d, sizeof(*d));
     free(d);
 }
@@ -101,7 +102,7 @@ int sec_dtls_create(const struct sec_dtls_config *config, struct sec_dtls **ret_
                                  ? TK_MIN(config->retransmit_us_first, RETRANSMIT_MAX_US)
                                  : RETRANSMIT_FIRST_US;
     d->timeout_at = MONO_NEVER;
-    d->wire.out = d->queue;
+    sec__wire_init(&d->wire);
     d->ssl = SSL_new(sec__cert_ssl_ctx(config->cert));
     BIO *bio = sec__bio_create(sec__cert_bio_method(config->cert), &d->wire);
     if (d->ssl == NULL || bio == NULL) {
@@ -131,6 +132,30 @@ int sec_dtls_set_fingerprint(struct sec_dtls *d, const char *sha256_text)
     return 0;
 }
 
+/* --- Memory between the calls --- */
+
+/*
+ * OpenSSL keeps 34 KiB of record buffers, and looks at them in every call. An established session
+ * has them only while it works on something.
+ */
+static bool buffers_take(struct sec_dtls *d)
+{
+    return d->state != SEC_DTLS_CONNECTED || SSL_alloc_buffers(d->ssl) == 1;
+}
+
+static void buffers_release(struct sec_dtls *d)
+{
+    if (d->state == SEC_DTLS_CONNECTED)
+        IGNORE(SSL_free_buffers(d->ssl)); /* refused while a record is half read: the next time */
+}
+
+static void plain_release(struct sec_dtls *d)
+{
+    free(d->plain);
+    d->plain = NULL;
+    d->plain_at = d->plain_size = 0;
+}
+
 /* --- The handshake --- */
 
 static void fail(struct sec_dtls *d, int err)
@@ -138,7 +163,7 @@ static void fail(struct sec_dtls *d, int err)
     d->state = SEC_DTLS_FAILED;
     d->err = d->is_fingerprint_wrong ? ERR_SEC_FINGERPRINT : err;
     d->timeout_at = MONO_NEVER;
-    d->plain_size = d->plain_at = 0;
+    plain_release(d);
     ERR_clear_error();
 }
 
@@ -200,8 +225,10 @@ int sec_dtls_start(struct sec_dtls *d, mono_us now)
 
 static void plain_push(struct sec_dtls *d, const uint8_t *data, size_t size)
 {
-    if (d->plain_size + 2 + size > sizeof(d->plain))
-        return; /* the caller did not poll: lost, as on the line */
+    if (d->plain == NULL)
+        d->plain = malloc(PLAIN_SIZE_MAX);
+    if (d->plain == NULL || d->plain_size + 2 + size > PLAIN_SIZE_MAX)
+        return; /* no memory, or the caller did not poll: lost, as on the line */
     put_u16be(d->plain + d->plain_size, (uint16_t)size);
     memcpy(d->plain + d->plain_size + 2, data, size);
     d->plain_size += 2 + size;
@@ -263,13 +290,20 @@ int sec_dtls_handle_packet(struct sec_dtls *d, const uint8_t *data, size_t size,
         return ERR_STATE;
     if (size > SEC_DTLS_DATAGRAM_MAX)
         return ERR_MALFORMED;
-    d->wire.in.size = (uint16_t)records_filter(d, data, size, d->wire.in.data);
-    if (d->wire.in.size == 0)
+    uint8_t kept[SEC_DTLS_DATAGRAM_MAX];
+    size_t kept_size = records_filter(d, data, size, kept);
+    if (kept_size == 0)
         return ERR_MALFORMED;
+    if (!buffers_take(d))
+        return -ENOMEM;
+    d->wire.in = kept;
+    d->wire.in_size = kept_size;
     if (d->state == SEC_DTLS_HANDSHAKE)
         shake(d);
     read_records(d);
-    d->wire.in.size = 0;
+    d->wire.in = NULL;
+    d->wire.in_size = 0;
+    buffers_release(d);
     schedule(d, now);
     return d->err;
 }
@@ -279,8 +313,9 @@ void sec_dtls_handle_timeout(struct sec_dtls *d, mono_us now)
     if (d->state == SEC_DTLS_NEW || d->state == SEC_DTLS_FAILED || now < d->timeout_at)
         return;
     ERR_clear_error();
-    if (DTLSv1_handle_timeout(d->ssl) < 0 && d->state == SEC_DTLS_HANDSHAKE)
+    if (buffers_take(d) && DTLSv1_handle_timeout(d->ssl) < 0 && d->state == SEC_DTLS_HANDSHAKE)
         fail(d, ERR_TIMEOUT); /* OpenSSL gives up after twelve retransmissions */
+    buffers_release(d);
     schedule(d, now);
 }
 
@@ -297,13 +332,17 @@ int sec_dtls_send(struct sec_dtls *d, const uint8_t *data, size_t size)
         return ERR_STATE;
     if (size == 0 || size > SEC_DTLS_DATA_MAX)
         return ERR_LIMIT;
+    if (!buffers_take(d))
+        return -ENOMEM;
     ERR_clear_error();
-    return SSL_write(d->ssl, data, (int)size) == (int)size ? 0 : ERR_SEC_DTLS;
+    bool is_written = SSL_write(d->ssl, data, (int)size) == (int)size;
+    buffers_release(d);
+    return is_written ? 0 : ERR_SEC_DTLS;
 }
 
 void sec_dtls_close(struct sec_dtls *d)
 {
-    if (d->state == SEC_DTLS_CONNECTED) {
+    if (d->state == SEC_DTLS_CONNECTED && buffers_take(d)) {
         ERR_clear_error();
         IGNORE(SSL_shutdown(d->ssl)); /* we do not wait for the answer */
     }
@@ -314,22 +353,21 @@ void sec_dtls_close(struct sec_dtls *d)
 
 int sec_dtls_poll_transmit(struct sec_dtls *d, uint8_t *dst, size_t dst_size)
 {
-    struct sec__wire *wire = &d->wire;
-    if (wire->out_count == 0)
+    const struct sec__datagram *first = d->wire.out_first;
+    if (first == NULL)
         return 0;
-    const struct sec__datagram *first = &wire->out[wire->out_head];
     if (dst_size < first->size)
         return ERR_NO_SPACE;
+    int size = first->size;
     memcpy(dst, first->data, first->size);
-    wire->out_head = (wire->out_head + 1) % SEC_DTLS_QUEUE_MAX;
-    wire->out_count--;
-    return first->size;
+    sec__wire_pop(&d->wire);
+    return size;
 }
 
 int sec_dtls_poll_data(struct sec_dtls *d, const uint8_t **ret_data)
 {
     if (d->plain_at == d->plain_size) {
-        d->plain_at = d->plain_size = 0;
+        plain_release(d);
         return 0;
     }
     uint16_t size = get_u16be(d->plain + d->plain_at);

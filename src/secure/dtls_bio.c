@@ -1,10 +1,32 @@
 /*
- * The BIO under a DTLS session: one datagram in, a bounded ring of datagrams out. OpenSSL writes a
+ * The BIO under a DTLS session: one datagram in, a bounded list of datagrams out. OpenSSL writes a
  * whole datagram at a time, and reads one; its own memory BIO would lose the boundaries.
  */
 #include "secure/secure_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+void sec__wire_init(struct sec__wire *wire)
+{
+    *wire = (struct sec__wire){.out_end = &wire->out_first};
+}
+
+void sec__wire_pop(struct sec__wire *wire)
+{
+    struct sec__datagram *first = wire->out_first;
+    wire->out_first = first->next;
+    if (wire->out_first == NULL)
+        wire->out_end = &wire->out_first;
+    wire->out_count--;
+    free(first);
+}
+
+void sec__wire_fini(struct sec__wire *wire)
+{
+    while (wire->out_first != NULL)
+        sec__wire_pop(wire);
+}
 
 static int wire_write(BIO *bio, const char *data, int size)
 {
@@ -12,13 +34,18 @@ static int wire_write(BIO *bio, const char *data, int size)
     BIO_clear_retry_flags(bio);
     if (size <= 0 || (size_t)size > SEC_DTLS_DATAGRAM_MAX)
         return -1;
-    if (wire->out_count == SEC_DTLS_QUEUE_MAX) {
+    struct sec__datagram *d = NULL;
+    if (wire->out_count < SEC_DTLS_QUEUE_MAX)
+        d = malloc(sizeof(*d) + (size_t)size);
+    if (d == NULL) {
         wire->out_drops++; /* as a full line would: DTLS sends it again */
         return size;
     }
-    struct sec__datagram *to = &wire->out[(wire->out_head + wire->out_count) % SEC_DTLS_QUEUE_MAX];
-    memcpy(to->data, data, (size_t)size);
-    to->size = (uint16_t)size;
+    d->next = NULL;
+    d->size = (uint16_t)size;
+    memcpy(d->data, data, (size_t)size);
+    *wire->out_end = d;
+    wire->out_end = &d->next;
     wire->out_count++;
     return size;
 }
@@ -27,13 +54,13 @@ static int wire_read(BIO *bio, char *dst, int size)
 {
     struct sec__wire *wire = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    if (wire->in.size == 0) {
+    if (wire->in_size == 0) {
         BIO_set_retry_read(bio);
         return -1;
     }
-    int n = TK_MIN(size, wire->in.size);
-    memcpy(dst, wire->in.data, (size_t)n);
-    wire->in.size = 0; /* what does not fit is cut off, as recv(2) does */
+    int n = TK_MIN(size, (int)wire->in_size);
+    memcpy(dst, wire->in, (size_t)n);
+    wire->in_size = 0; /* what does not fit is cut off, as recv(2) does */
     return n;
 }
 

@@ -172,17 +172,24 @@ MUST_CHECK int sec__fingerprint_text(const X509 *x509, char ret_text[SEC_FINGERP
 /* --- Datagrams in memory (dtls_bio.c) --- */
 
 struct sec__datagram {
+    struct sec__datagram *next;
     uint16_t size;
-    uint8_t data[SEC_DTLS_DATAGRAM_MAX];
+    uint8_t data[];
 };
 
-/* What a session's BIO reads from and writes to. */
+/* What a session's BIO reads from and writes to; holds memory only while something waits. */
 struct sec__wire {
-    struct sec__datagram in;   /* size 0: consumed */
-    struct sec__datagram *out; /* ring of SEC_DTLS_QUEUE_MAX */
-    size_t out_head, out_count;
+    const uint8_t *in; /* one datagram, the caller's, during one call */
+    size_t in_size;    /* 0: consumed */
+    struct sec__datagram *out_first, **out_end;
+    size_t out_count; /* up to SEC_DTLS_QUEUE_MAX */
     uint64_t out_drops;
 };
+
+void sec__wire_init(struct sec__wire *wire);
+void sec__wire_fini(struct sec__wire *wire);
+/* Frees the first datagram that waits. */
+void sec__wire_pop(struct sec__wire *wire);
 
 /* Made once per process; NULL when out of memory. */
 BIO_METHOD *sec__bio_method_create(void);

@@ -185,10 +185,10 @@ static int protect_rtp_prepare(struct sec_srtp_job *job, struct sec__op *op, str
     if (job->dst_size < size + s->rtp.tag_size)
         return ERR_NO_SPACE;
     uint16_t seq = get_u16be(job->src + 2);
-    struct sec__ssrc *slot;
     p->ssrc = get_u32be(job->src + 8);
-    int err = sec__index_estimate(sec__ssrcs_find(&s->rtp_ssrcs, p->ssrc), seq, &p->index);
-    if (err == 0)
+    struct sec__ssrc *slot = sec__ssrcs_find(&s->rtp_ssrcs, p->ssrc);
+    int err = sec__index_estimate(slot, seq, &p->index);
+    if (err == 0 && slot == NULL)
         err = sec__ssrcs_add(&s->rtp_ssrcs, p->ssrc, p->index, &slot);
     if (err < 0)
         return err;

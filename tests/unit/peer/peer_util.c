@@ -37,11 +37,15 @@ void net_init(struct net *n, const struct net_options *options)
     memset(n, 0, sizeof(*n));
     rng_init_seeded(&n->rng, options->seed);
     n->now = MONO_S(1000);
+    n->has_own_certs = options->certs == NULL;
     n->addrs[SERVER] = net_addr("192.0.2.1", 7882);
     n->addrs[CLIENT] = net_addr("198.51.100.7", 40000);
     for (int i = 0; i < 2; i++) {
         bool is_active = (i == SERVER) == (options->server_role == PEER_DTLS_CLIENT);
-        assert_int_equal(sec_cert_create(1700000000000, &n->certs[i]), 0);
+        if (n->has_own_certs)
+            assert_int_equal(sec_cert_create(1700000000000, &n->certs[i]), 0);
+        else
+            n->certs[i] = options->certs[i];
         struct peer_config c = {
             .is_controlling = i == CLIENT,
             .dtls_role = is_active ? PEER_DTLS_CLIENT : PEER_DTLS_SERVER,
@@ -65,7 +69,8 @@ void net_fini(struct net *n)
 {
     for (int i = 0; i < 2; i++) {
         peer_destroy(n->peers[i]);
-        sec_cert_destroy(n->certs[i]);
+        if (n->has_own_certs)
+            sec_cert_destroy(n->certs[i]);
     }
 }
 

@@ -41,6 +41,7 @@ struct net_seen {
 struct net {
     struct peer *peers[2];
     struct sec_cert *certs[2];
+    bool has_own_certs;
     struct net_seen seen[2];
     struct addr addrs[2];
     struct rng rng;
@@ -58,6 +59,7 @@ struct net_options {
     bool is_client_pwd_wrong;     /* the client has another password for the server */
     bool is_fingerprint_wrong[2]; /* what this peer was told of the other is wrong */
     bool has_no_candidate;        /* the client is not told where the server is */
+    struct sec_cert **certs;      /* two that many share, the caller's; NULL: new ones */
 };
 
 void net_init(struct net *n, const struct net_options *options);

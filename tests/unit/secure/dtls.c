@@ -21,8 +21,13 @@
 #define IN_FLIGHT_MAX       64
 #define HANDSHAKE_MAX       MONO_S(20)
 
+struct datagram {
+    uint16_t size;
+    uint8_t data[SEC_DTLS_DATAGRAM_MAX];
+};
+
 struct line {
-    struct sec__datagram items[IN_FLIGHT_MAX];
+    struct datagram items[IN_FLIGHT_MAX];
     size_t count;
 };
 
@@ -72,7 +77,7 @@ static void start(struct pair *p)
         assert_int_equal(sec_dtls_start(p->ends[i], mono_now()), 0);
 }
 
-static void line_put(struct pair *p, int to, const struct sec__datagram *item)
+static void line_put(struct pair *p, int to, const struct datagram *item)
 {
     struct line *line = &p->lines[to];
     int copies = rng_below(&p->rng, 100) < p->loss_percent ? 0 : 1;
@@ -86,7 +91,7 @@ static void line_put(struct pair *p, int to, const struct sec__datagram *item)
 static bool exchange(struct pair *p)
 {
     bool is_busy = false;
-    struct sec__datagram item;
+    struct datagram item;
     for (int i = 0; i < 2; i++) {
         for (int n; (n = sec_dtls_poll_transmit(p->ends[i], item.data, sizeof(item.data))) > 0;) {
             assert_in_range(n, 1, SEC_DTLS_MTU);
@@ -322,7 +327,8 @@ static enum sec_dtls_state foreign_client(const char *profiles, bool has_cert, i
                                           enum sec_profile *ret_profile)
 {
     struct pair p;
-    struct sec__wire wire = {.out = calloc(SEC_DTLS_QUEUE_MAX, sizeof(struct sec__datagram))};
+    struct sec__wire wire;
+    sec__wire_init(&wire);
     struct sec_srtp_keys keys = {.profile = SEC_PROFILE_NONE}, unused;
     pair_init(&p, 1, 0);
     fingerprints_set(&p);
@@ -343,13 +349,13 @@ static enum sec_dtls_state foreign_client(const char *profiles, bool has_cert, i
     assert_int_equal(sec_dtls_start(p.ends[1], mono_now()), 0);
     for (int round = 0; round < 6; round++) {
         SSL_do_handshake(ssl);
-        for (; wire.out_count > 0; wire.out_count--) {
-            struct sec__datagram *item = &wire.out[wire.out_head];
-            wire.out_head = (wire.out_head + 1) % SEC_DTLS_QUEUE_MAX;
-            IGNORE(sec_dtls_handle_packet(p.ends[1], item->data, item->size, mono_now()));
-        }
-        for (int n; (n = sec_dtls_poll_transmit(p.ends[1], wire.in.data, 2048)) > 0;) {
-            wire.in.size = (uint16_t)n;
+        for (; wire.out_first != NULL; sec__wire_pop(&wire))
+            IGNORE(sec_dtls_handle_packet(p.ends[1], wire.out_first->data, wire.out_first->size,
+                                          mono_now()));
+        uint8_t data[SEC_DTLS_DATAGRAM_MAX];
+        for (int n; (n = sec_dtls_poll_transmit(p.ends[1], data, sizeof(data))) > 0;) {
+            wire.in = data;
+            wire.in_size = (size_t)n;
             SSL_do_handshake(ssl);
         }
     }
@@ -358,7 +364,7 @@ static enum sec_dtls_state foreign_client(const char *profiles, bool has_cert, i
     *ret_profile = keys.profile;
     SSL_free(ssl);
     SSL_CTX_free(ctx);
-    free(wire.out);
+    sec__wire_fini(&wire);
     pair_fini(&p);
     return result;
 }
