@@ -13,24 +13,24 @@
 
 #define RETRANSMIT_FIRST_US 250000
 #define RETRANSMIT_MAX_US   3000000
-#define RECORD_HEADER_SIZE  13           /* RFC 6347, 4.1 */
-#define RECORD_TYPE_FIRST   20           /* change_cipher_spec */
-#define RECORD_TYPE_LAST    23           /* application_data */
+#define RESENDS_MAX         12           /* of the last flight, as OpenSSL has it for the others */
 #define RECORD_VERSION      0xfe         /* both 1.0 and 1.2 begin with it */
 #define GCM_RECORD_MIN      (8 + 16 + 1) /* explicit nonce and tag (RFC 5288, 3), one byte */
-#define EXPORTER_LABEL      "EXTRACTOR-dtls_srtp" /* RFC 5764, 4.2 */
+#define ALERT_WARNING       1            /* RFC 5246, 7.2 */
+#define ALERT_FATAL         2
+#define ALERT_CLOSE_NOTIFY  0
 
 /* Plaintext that waits to be polled: pieces of a 16-bit size and the bytes. A record costs 13
  * bytes and more, so that everything of one datagram fits. */
 #define PLAIN_SIZE_MAX SEC_DTLS_DATAGRAM_MAX
 
-_Static_assert(SEC_DTLS_DATA_MAX + 50 <= SEC_DTLS_MTU, "a record with its overhead fits the MTU");
+_Static_assert(SEC_DTLS_DATA_MAX + SEC__RECORD_GROWTH <= SEC_DTLS_MTU, "a record fits the MTU");
 
 struct sec_dtls {
     /* Set at creation. */
     enum sec_dtls_role role;
     uint32_t retransmit_us_first;
-    SSL *ssl;
+    SSL *ssl; /* until the handshake is over */
 
     /* State. */
     enum sec_dtls_state state;
@@ -39,19 +39,17 @@ struct sec_dtls {
     char fingerprint[SEC_FINGERPRINT_SIZE];
     mono_us timeout_at;
 
+    /* What the handshake left. */
+    struct sec__records records;
+    struct sec_srtp_keys srtp_send, srtp_receive;
+    int srtp_err;            /* no profile in common */
+    struct sec__wire flight; /* our last one, when nobody acknowledges it: to be sent again */
+    unsigned resends;
+
     /* Datagrams and application data on their way. */
     struct sec__wire wire;
     size_t plain_at, plain_size;
     uint8_t *plain; /* PLAIN_SIZE_MAX bytes, or NULL: nothing waits */
-};
-
-static const struct {
-    const char *name;
-    enum sec_profile profile;
-    size_t salt_size;
-} profiles[] = {
-    {"SRTP_AEAD_AES_128_GCM", SEC_PROFILE_AEAD_AES_128_GCM, 12},
-    {"SRTP_AES128_CM_SHA1_80", SEC_PROFILE_AES128_CM_HMAC_SHA1_80, 14},
 };
 
 /* --- What OpenSSL calls --- */
@@ -87,6 +85,7 @@ void sec_dtls_destroy(struct sec_dtls *d)
         return;
     SSL_free(d->ssl); /* with its BIO; OpenSSL wipes the keys */
     sec__wire_fini(&d->wire);
+    sec__wire_fini(&d->flight);
     free(d->plain);
     OPENSSL_cleanse(d, sizeof(*d));
     free(d);
@@ -103,6 +102,7 @@ int sec_dtls_create(const struct sec_dtls_config *config, struct sec_dtls **ret_
                                  : RETRANSMIT_FIRST_US;
     d->timeout_at = MONO_NEVER;
     sec__wire_init(&d->wire);
+    sec__wire_init(&d->flight);
     d->ssl = SSL_new(sec__cert_ssl_ctx(config->cert));
     BIO *bio = sec__bio_create(sec__cert_bio_method(config->cert), &d->wire);
     if (d->ssl == NULL || bio == NULL) {
@@ -132,23 +132,6 @@ int sec_dtls_set_fingerprint(struct sec_dtls *d, const char *sha256_text)
     return 0;
 }
 
-/* --- Memory between the calls --- */
-
-/*
- * OpenSSL keeps 34 KiB of record buffers, and looks at them in every call. An established session
- * has them only while it works on something.
- */
-static bool buffers_take(struct sec_dtls *d)
-{
-    return d->state != SEC_DTLS_CONNECTED || SSL_alloc_buffers(d->ssl) == 1;
-}
-
-static void buffers_release(struct sec_dtls *d)
-{
-    if (d->state == SEC_DTLS_CONNECTED)
-        IGNORE(SSL_free_buffers(d->ssl)); /* refused while a record is half read: the next time */
-}
-
 static void plain_release(struct sec_dtls *d)
 {
     free(d->plain);
@@ -172,7 +155,7 @@ static void schedule(struct sec_dtls *d, mono_us now)
 {
     struct timeval left;
     d->timeout_at = MONO_NEVER;
-    if (d->state != SEC_DTLS_FAILED && DTLSv1_get_timeout(d->ssl, &left) == 1)
+    if (d->state == SEC_DTLS_HANDSHAKE && DTLSv1_get_timeout(d->ssl, &left) == 1)
         d->timeout_at = now + MONO_S(left.tv_sec) + left.tv_usec;
 }
 
@@ -192,19 +175,80 @@ static bool is_fatal(int why)
     return why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE && why != SSL_ERROR_SYSCALL;
 }
 
+static void plain_push(struct sec_dtls *d, const uint8_t *data, size_t size)
+{
+    if (d->plain == NULL)
+        d->plain = malloc(PLAIN_SIZE_MAX);
+    if (d->plain == NULL || d->plain_size + 2 + size > PLAIN_SIZE_MAX)
+        return; /* no memory, or the caller did not poll: lost, as on the line */
+    put_u16be(d->plain + d->plain_size, (uint16_t)size);
+    memcpy(d->plain + d->plain_size + 2, data, size);
+    d->plain_size += 2 + size;
+}
+
+/* Records that came before the handshake was over on our side. */
+static void read_early_data(struct sec_dtls *d)
+{
+    uint8_t piece[SEC_DTLS_DATAGRAM_MAX];
+    for (;;) {
+        ERR_clear_error();
+        int n = SSL_read(d->ssl, piece, sizeof(piece));
+        if (n > 0) {
+            plain_push(d, piece, (size_t)n);
+            continue;
+        }
+        int why = SSL_get_error(d->ssl, n);
+        if (why == SSL_ERROR_ZERO_RETURN)
+            d->state = SEC_DTLS_CLOSED;
+        else if (is_fatal(why))
+            fail(d, ERR_SEC_DTLS);
+        return;
+    }
+}
+
+/* The server sends the last flight, and sends it again when the client repeats its own (RFC 6347,
+ * 4.2.4). It is what this call has written: the queue was polled empty before. */
+static void keep_last_flight(struct sec_dtls *d)
+{
+    for (const struct sec__datagram *at = d->wire.out_first; at != NULL; at = at->next) {
+        sec__records_note_sent(&d->records, at->data, at->size);
+        if (d->role == SEC_DTLS_SERVER)
+            sec__wire_push(&d->flight, at->data, at->size);
+    }
+}
+
+/*
+ * The handshake is over. The certificate is looked at once more: no key without it. Then the keys
+ * are taken out and OpenSSL is let go, which would hold 45 KiB for each session from now on.
+ */
+static void complete(struct sec_dtls *d)
+{
+    bool is_client = d->role == SEC_DTLS_CLIENT;
+    d->is_fingerprint_wrong = !is_peer_certificate_right(d);
+    if (d->is_fingerprint_wrong) {
+        fail(d, ERR_SEC_FINGERPRINT);
+        return;
+    }
+    int err = sec__dtls_record_keys(d->ssl, is_client, &d->records);
+    if (err < 0) {
+        fail(d, err);
+        return;
+    }
+    d->srtp_err = sec__dtls_srtp_keys(d->ssl, is_client, &d->srtp_send, &d->srtp_receive);
+    d->state = SEC_DTLS_CONNECTED;
+    read_early_data(d);
+    keep_last_flight(d); /* after reading, which may make OpenSSL send it again */
+    SSL_free(d->ssl);
+    d->ssl = NULL;
+}
+
 static void shake(struct sec_dtls *d)
 {
     ERR_clear_error();
     int n = SSL_do_handshake(d->ssl);
-    if (n == 1) {
-        d->is_fingerprint_wrong = !is_peer_certificate_right(d);
-        if (d->is_fingerprint_wrong)
-            fail(d, ERR_SEC_FINGERPRINT);
-        else
-            d->state = SEC_DTLS_CONNECTED;
-        return;
-    }
-    if (is_fatal(SSL_get_error(d->ssl, n)))
+    if (n == 1)
+        complete(d);
+    else if (is_fatal(SSL_get_error(d->ssl, n)))
         fail(d, ERR_SEC_DTLS);
 }
 
@@ -223,35 +267,45 @@ int sec_dtls_start(struct sec_dtls *d, mono_us now)
 
 /* --- Records in --- */
 
-static void plain_push(struct sec_dtls *d, const uint8_t *data, size_t size)
+/* The other side repeats its last flight: ours was lost. */
+static void resend_last_flight(struct sec_dtls *d)
 {
-    if (d->plain == NULL)
-        d->plain = malloc(PLAIN_SIZE_MAX);
-    if (d->plain == NULL || d->plain_size + 2 + size > PLAIN_SIZE_MAX)
-        return; /* no memory, or the caller did not poll: lost, as on the line */
-    put_u16be(d->plain + d->plain_size, (uint16_t)size);
-    memcpy(d->plain + d->plain_size + 2, data, size);
-    d->plain_size += 2 + size;
+    if (d->resends == RESENDS_MAX)
+        return;
+    d->resends++;
+    for (const struct sec__datagram *at = d->flight.out_first; at != NULL; at = at->next)
+        sec__wire_push(&d->wire, at->data, at->size);
 }
 
-static void read_records(struct sec_dtls *d)
+static void handle_record(struct sec_dtls *d, uint8_t type, const uint8_t *plain, size_t size)
 {
-    uint8_t piece[SEC_DTLS_DATAGRAM_MAX];
-    while (d->state == SEC_DTLS_CONNECTED) {
-        ERR_clear_error();
-        int n = SSL_read(d->ssl, piece, sizeof(piece));
-        if (n > 0) {
-            plain_push(d, piece, (size_t)n);
-            continue;
-        }
-        int why = SSL_get_error(d->ssl, n);
-        if (why == SSL_ERROR_ZERO_RETURN)
+    if (type == SEC__RECORD_DATA && size > 0) {
+        plain_push(d, plain, size);
+    } else if (type == SEC__RECORD_HANDSHAKE) {
+        resend_last_flight(d);
+    } else if (type == SEC__RECORD_ALERT && size == 2) {
+        if (plain[1] == ALERT_CLOSE_NOTIFY)
             d->state = SEC_DTLS_CLOSED;
-        else if (is_fatal(why))
+        else if (plain[0] == ALERT_FATAL)
             fail(d, ERR_SEC_DTLS);
-        else
-            break;
     }
+}
+
+/* `data` is whole records. Those of the datagram that ended the handshake were read by OpenSSL:
+ * they are opened once more to know them when they come again, and that is all. */
+static void open_records(struct sec_dtls *d, const uint8_t *data, size_t size, bool is_read)
+{
+    uint8_t plain[SEC_DTLS_DATAGRAM_MAX];
+    struct rd r = rd_init(data, size);
+    while (d->state == SEC_DTLS_CONNECTED && rd_left(&r) > 0) {
+        const uint8_t *record = rd_bytes(&r, SEC__RECORD_HEADER_SIZE);
+        size_t length = get_u16be(record + 11);
+        IGNORE(rd_bytes(&r, length) != NULL); /* whole, says the filter */
+        int n = sec__record_open(&d->records, record, SEC__RECORD_HEADER_SIZE + length, plain);
+        if (n >= 0 && !is_read)
+            handle_record(d, record[0], plain, (size_t)n);
+    }
+    OPENSSL_cleanse(plain, sizeof(plain));
 }
 
 /*
@@ -268,18 +322,18 @@ static size_t records_filter(const struct sec_dtls *d, const uint8_t *data, size
 {
     struct rd r = rd_init(data, size);
     size_t kept = 0;
-    while (rd_left(&r) > RECORD_HEADER_SIZE) {
-        const uint8_t *header = rd_bytes(&r, RECORD_HEADER_SIZE);
+    while (rd_left(&r) > SEC__RECORD_HEADER_SIZE) {
+        const uint8_t *header = rd_bytes(&r, SEC__RECORD_HEADER_SIZE);
         uint16_t epoch = get_u16be(header + 3), length = get_u16be(header + 11);
         if (rd_bytes(&r, length) == NULL)
             break;
-        bool is_type = header[0] >= RECORD_TYPE_FIRST && header[0] <= RECORD_TYPE_LAST;
+        bool is_type = header[0] >= SEC__RECORD_CHANGE_CIPHER_SPEC && header[0] <= SEC__RECORD_DATA;
         bool is_in_place = d->state == SEC_DTLS_CONNECTED ? epoch == 1 : epoch <= 1;
         size_t length_min = epoch == 0 ? 1 : GCM_RECORD_MIN;
         if (!is_type || header[1] != RECORD_VERSION || !is_in_place || length < length_min)
             continue;
-        memcpy(dst + kept, header, RECORD_HEADER_SIZE + (size_t)length);
-        kept += RECORD_HEADER_SIZE + (size_t)length;
+        memcpy(dst + kept, header, SEC__RECORD_HEADER_SIZE + (size_t)length);
+        kept += SEC__RECORD_HEADER_SIZE + (size_t)length;
     }
     return kept;
 }
@@ -294,28 +348,26 @@ int sec_dtls_handle_packet(struct sec_dtls *d, const uint8_t *data, size_t size,
     size_t kept_size = records_filter(d, data, size, kept);
     if (kept_size == 0)
         return ERR_MALFORMED;
-    if (!buffers_take(d))
-        return -ENOMEM;
-    d->wire.in = kept;
-    d->wire.in_size = kept_size;
-    if (d->state == SEC_DTLS_HANDSHAKE)
+    bool is_handshake = d->state == SEC_DTLS_HANDSHAKE;
+    if (is_handshake) {
+        d->wire.in = kept;
+        d->wire.in_size = kept_size;
         shake(d);
-    read_records(d);
-    d->wire.in = NULL;
-    d->wire.in_size = 0;
-    buffers_release(d);
-    schedule(d, now);
+        d->wire.in = NULL;
+        d->wire.in_size = 0;
+        schedule(d, now);
+    }
+    open_records(d, kept, kept_size, is_handshake);
     return d->err;
 }
 
 void sec_dtls_handle_timeout(struct sec_dtls *d, mono_us now)
 {
-    if (d->state == SEC_DTLS_NEW || d->state == SEC_DTLS_FAILED || now < d->timeout_at)
+    if (d->state != SEC_DTLS_HANDSHAKE || now < d->timeout_at)
         return;
     ERR_clear_error();
-    if (buffers_take(d) && DTLSv1_handle_timeout(d->ssl) < 0 && d->state == SEC_DTLS_HANDSHAKE)
+    if (DTLSv1_handle_timeout(d->ssl) < 0)
         fail(d, ERR_TIMEOUT); /* OpenSSL gives up after twelve retransmissions */
-    buffers_release(d);
     schedule(d, now);
 }
 
@@ -326,26 +378,30 @@ mono_us sec_dtls_next_timeout(const struct sec_dtls *d)
 
 /* --- Out --- */
 
+static int seal(struct sec_dtls *d, enum sec__record_type type, const uint8_t *data, size_t size)
+{
+    uint8_t record[SEC_DTLS_DATA_MAX + SEC__RECORD_GROWTH];
+    int n = sec__record_seal(&d->records, type, data, size, record);
+    if (n < 0)
+        return n;
+    sec__wire_push(&d->wire, record, (size_t)n);
+    return 0;
+}
+
 int sec_dtls_send(struct sec_dtls *d, const uint8_t *data, size_t size)
 {
     if (d->state != SEC_DTLS_CONNECTED)
         return ERR_STATE;
     if (size == 0 || size > SEC_DTLS_DATA_MAX)
         return ERR_LIMIT;
-    if (!buffers_take(d))
-        return -ENOMEM;
-    ERR_clear_error();
-    bool is_written = SSL_write(d->ssl, data, (int)size) == (int)size;
-    buffers_release(d);
-    return is_written ? 0 : ERR_SEC_DTLS;
+    return seal(d, SEC__RECORD_DATA, data, size);
 }
 
 void sec_dtls_close(struct sec_dtls *d)
 {
-    if (d->state == SEC_DTLS_CONNECTED && buffers_take(d)) {
-        ERR_clear_error();
-        IGNORE(SSL_shutdown(d->ssl)); /* we do not wait for the answer */
-    }
+    static const uint8_t close_notify[] = {ALERT_WARNING, ALERT_CLOSE_NOTIFY};
+    if (d->state == SEC_DTLS_CONNECTED)
+        IGNORE(seal(d, SEC__RECORD_ALERT, close_notify, sizeof(close_notify))); /* a courtesy */
     if (d->state != SEC_DTLS_FAILED)
         d->state = SEC_DTLS_CLOSED;
     d->timeout_at = MONO_NEVER;
@@ -360,6 +416,8 @@ int sec_dtls_poll_transmit(struct sec_dtls *d, uint8_t *dst, size_t dst_size)
         return ERR_NO_SPACE;
     int size = first->size;
     memcpy(dst, first->data, first->size);
+    if (d->ssl != NULL)
+        sec__records_note_sent(&d->records, first->data, first->size);
     sec__wire_pop(&d->wire);
     return size;
 }
@@ -388,38 +446,14 @@ int sec_dtls_error(const struct sec_dtls *d)
 
 /* --- Keys --- */
 
-static void keys_cut(const uint8_t *key, const uint8_t *salt, size_t salt_size,
-                     enum sec_profile profile, struct sec_srtp_keys *ret_keys)
-{
-    *ret_keys = (struct sec_srtp_keys){.profile = profile};
-    memcpy(ret_keys->key, key, SEC_SRTP_KEY_SIZE);
-    memcpy(ret_keys->salt, salt, salt_size);
-}
-
 int sec_dtls_export_keys(struct sec_dtls *d, struct sec_srtp_keys *ret_send,
                          struct sec_srtp_keys *ret_receive)
 {
     if (d->state != SEC_DTLS_CONNECTED)
         return ERR_STATE;
-    const SRTP_PROTECTION_PROFILE *chosen = SSL_get_selected_srtp_profile(d->ssl);
-    size_t i = 0;
-    while (i < ARRAY_COUNT(profiles) &&
-           (chosen == NULL || strcmp(profiles[i].name, chosen->name) != 0))
-        i++;
-    if (i == ARRAY_COUNT(profiles))
-        return ERR_SEC_PROFILE;
-
-    /* client key, server key, client salt, server salt */
-    uint8_t block[2 * (SEC_SRTP_KEY_SIZE + SEC_SRTP_SALT_SIZE_MAX)];
-    size_t salt_size = profiles[i].salt_size;
-    const uint8_t *salts = block + 2 * SEC_SRTP_KEY_SIZE;
-    if (SSL_export_keying_material(d->ssl, block, 2 * (SEC_SRTP_KEY_SIZE + salt_size),
-                                   EXPORTER_LABEL, strlen(EXPORTER_LABEL), NULL, 0, 0) != 1)
-        return ERR_SEC_CRYPTO;
-    bool is_client = d->role == SEC_DTLS_CLIENT;
-    keys_cut(block, salts, salt_size, profiles[i].profile, is_client ? ret_send : ret_receive);
-    keys_cut(block + SEC_SRTP_KEY_SIZE, salts + salt_size, salt_size, profiles[i].profile,
-             is_client ? ret_receive : ret_send);
-    OPENSSL_cleanse(block, sizeof(block));
+    if (d->srtp_err < 0)
+        return d->srtp_err;
+    *ret_send = d->srtp_send;
+    *ret_receive = d->srtp_receive;
     return 0;
 }

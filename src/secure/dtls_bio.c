@@ -28,25 +28,30 @@ void sec__wire_fini(struct sec__wire *wire)
         sec__wire_pop(wire);
 }
 
+void sec__wire_push(struct sec__wire *wire, const uint8_t *data, size_t size)
+{
+    struct sec__datagram *d = NULL;
+    if (wire->out_count < SEC_DTLS_QUEUE_MAX)
+        d = malloc(sizeof(*d) + size);
+    if (d == NULL) {
+        wire->out_drops++; /* as a full line would: it is sent again */
+        return;
+    }
+    d->next = NULL;
+    d->size = (uint16_t)size;
+    memcpy(d->data, data, size);
+    *wire->out_end = d;
+    wire->out_end = &d->next;
+    wire->out_count++;
+}
+
 static int wire_write(BIO *bio, const char *data, int size)
 {
     struct sec__wire *wire = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     if (size <= 0 || (size_t)size > SEC_DTLS_DATAGRAM_MAX)
         return -1;
-    struct sec__datagram *d = NULL;
-    if (wire->out_count < SEC_DTLS_QUEUE_MAX)
-        d = malloc(sizeof(*d) + (size_t)size);
-    if (d == NULL) {
-        wire->out_drops++; /* as a full line would: DTLS sends it again */
-        return size;
-    }
-    d->next = NULL;
-    d->size = (uint16_t)size;
-    memcpy(d->data, data, (size_t)size);
-    *wire->out_end = d;
-    wire->out_end = &d->next;
-    wire->out_count++;
+    sec__wire_push(wire, (const uint8_t *)data, (size_t)size);
     return size;
 }
 

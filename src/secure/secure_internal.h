@@ -169,6 +169,50 @@ int sec__dtls_verify(X509_STORE_CTX *store, void *arg);
 /* Writes the fingerprint of a certificate. ERR_SEC_CRYPTO. */
 MUST_CHECK int sec__fingerprint_text(const X509 *x509, char ret_text[SEC_FINGERPRINT_SIZE]);
 
+/* --- Records of an established DTLS session (dtls_record.c) --- */
+
+#define SEC__RECORD_HEADER_SIZE 13 /* RFC 6347, 4.1 */
+#define SEC__RECORD_GROWTH      37 /* header, explicit nonce and tag (RFC 5288, 3) */
+
+enum sec__record_type {
+    SEC__RECORD_CHANGE_CIPHER_SPEC = 20,
+    SEC__RECORD_ALERT,
+    SEC__RECORD_HANDSHAKE,
+    SEC__RECORD_DATA
+};
+
+struct sec__record_keys {
+    uint8_t key[32]; /* key_size of them */
+    uint8_t salt[4];
+};
+
+struct sec__records {
+    struct sec__record_keys out, in;
+    size_t key_size;
+    uint64_t out_next;          /* the next sequence number */
+    uint64_t nonce_base;        /* sequence numbers count on from here */
+    uint64_t in_max, in_window; /* bit i: in_max - i was seen; 0: nothing was */
+};
+
+/* Writes a record of size + SEC__RECORD_GROWTH bytes; returns that. ERR_SEC_KEY_LIMIT,
+ * ERR_SEC_CRYPTO. */
+MUST_CHECK int sec__record_seal(struct sec__records *r, enum sec__record_type type,
+                                const uint8_t *data, size_t size, uint8_t *dst);
+/* Writes the plaintext of a whole record of `size` bytes; returns its size.
+ * ERR_MALFORMED, ERR_SEC_REPLAY, ERR_SEC_AUTH. */
+MUST_CHECK int sec__record_open(struct sec__records *r, const uint8_t *record, size_t size,
+                                uint8_t *dst);
+/* A datagram that OpenSSL sent: sequence numbers and nonces go on after those in it. */
+void sec__records_note_sent(struct sec__records *r, const uint8_t *datagram, size_t size);
+
+/* --- What a finished handshake yields (dtls_keys.c) --- */
+
+/* RFC 5764, 4.2. ERR_SEC_PROFILE, ERR_SEC_CRYPTO. */
+MUST_CHECK int sec__dtls_srtp_keys(SSL *ssl, bool is_client, struct sec_srtp_keys *ret_send,
+                                   struct sec_srtp_keys *ret_receive);
+/* Sets the keys in `r`. ERR_SEC_CRYPTO. */
+MUST_CHECK int sec__dtls_record_keys(SSL *ssl, bool is_client, struct sec__records *r);
+
 /* --- Datagrams in memory (dtls_bio.c) --- */
 
 struct sec__datagram {
@@ -188,6 +232,8 @@ struct sec__wire {
 
 void sec__wire_init(struct sec__wire *wire);
 void sec__wire_fini(struct sec__wire *wire);
+/* Puts a datagram into the list, or drops and counts it when there is no room. */
+void sec__wire_push(struct sec__wire *wire, const uint8_t *data, size_t size);
 /* Frees the first datagram that waits. */
 void sec__wire_pop(struct sec__wire *wire);
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define PEERS     100
-#define BYTES_MAX 58000 /* per connection */
+#define BYTES_MAX 18000 /* per connection */
 
 /* The sanitizers' allocators; absent in a plain build. */
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
