@@ -22,7 +22,7 @@
 #define DCHAN_PACKET_MAX  1150        /* largest SCTP packet that we send */
 #define DCHAN_MESSAGE_MAX (256 << 10) /* bytes of one message, both ways */
 #define DCHAN_LABEL_SIZE  128         /* with the zero; longer labels are refused */
-#define DCHAN_STREAMS_MAX 256         /* streams each way */
+#define DCHAN_STREAMS_MAX 32          /* streams each way; LiveKit clients use four */
 #define DCHAN_PACKETS_MAX 512         /* SCTP packets that wait to be polled; more are lost */
 #define DCHAN_SEND_QUEUE_MAX                                            \
     (1 << 20) /* bytes that reliable messages may wait in, all channels \

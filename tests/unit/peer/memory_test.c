@@ -2,26 +2,15 @@
  * Goal: a connection that is established costs little memory: the handshake gives back what it
  * used. Method: the heap before and after many handshakes, when only the server's ends are left.
  */
+#include "unit/heap.h"
 #include "unit/peer/peer_util.h"
 
 #include "secure/cert.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 
 #define PEERS     100
 #define BYTES_MAX 18000 /* per connection */
-
-/* The sanitizers' allocators; absent in a plain build. */
-size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
-
-static size_t heap_now(void)
-{
-    if (__sanitizer_get_current_allocated_bytes != NULL)
-        return __sanitizer_get_current_allocated_bytes();
-    struct mallinfo2 m = mallinfo2();
-    return m.uordblks + m.hblkhd;
-}
 
 static struct sec_cert *certs[2];
 
