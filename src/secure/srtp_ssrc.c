@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SSRCS_CAPACITY_FIRST 16
+#define SSRCS_CAPACITY_FIRST 4
 #define SEQ_HALF             32768 /* RFC 3711, 3.3.1 */
 #define ROC_MAX              UINT32_MAX
 
