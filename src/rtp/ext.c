@@ -128,49 +128,77 @@ bool rtp_ext_get_text(const struct rtp_ext_set *set, enum rtp_ext ext, char *dst
     return true;
 }
 
+/* ---- writing ---- */
+
+#define BLOCK_HEAD 4 /* profile and length, in front of the elements */
+
 void rtp_ext_writer_init(struct rtp_ext_writer *w, uint8_t *dst, size_t dst_size,
                          const struct rtp_header *header, const struct rtp_ext_ids *ids)
 {
     DCHECK(dst_size >= RTP_HEADER_SIZE);
-    *w = (struct rtp_ext_writer){.dst = dst, .dst_size = dst_size, .ids = ids};
     rtp_header_write(dst, header);
+    w->dst = dst;
+    w->ids = ids;
+    w->size = RTP_HEADER_SIZE + BLOCK_HEAD;
+    w->size_max = (uint16_t)TK_MIN(dst_size, (size_t)UINT16_MAX);
+    w->is_two_byte = false;
+    w->is_full = false;
+}
+
+static void put_element(struct rtp_ext_writer *w, uint8_t id, const uint8_t *data, uint8_t size)
+{
+    size_t head = w->is_two_byte ? 2 : 1;
+    if (w->size + head + size > w->size_max) {
+        w->is_full = true;
+        return;
+    }
+    uint8_t *at = w->dst + w->size;
+    at[0] = w->is_two_byte ? id : (uint8_t)(id << 4 | (size - 1));
+    if (w->is_two_byte)
+        at[1] = size;
+    memcpy(at + head, data, size);
+    w->size = (uint16_t)(w->size + head + size);
+}
+
+/* Writes what stands there in the one-byte form anew, in the two-byte form. */
+static void widen(struct rtp_ext_writer *w)
+{
+    uint8_t old[RTP_EXT_BYTES_MAX];
+    size_t old_size = w->size - (RTP_HEADER_SIZE + BLOCK_HEAD);
+    if (old_size > sizeof(old)) {
+        w->is_full = true;
+        return;
+    }
+    memcpy(old, w->dst + RTP_HEADER_SIZE + BLOCK_HEAD, old_size);
+    w->size = RTP_HEADER_SIZE + BLOCK_HEAD;
+    w->is_two_byte = true;
+    for (size_t at = 0; at < old_size; at += 2 + (old[at] & 0x0fu))
+        put_element(w, old[at] >> 4, old + at + 1, (uint8_t)((old[at] & 0x0f) + 1));
 }
 
 void rtp_ext_put(struct rtp_ext_writer *w, enum rtp_ext ext, const void *data, uint8_t size)
 {
     uint8_t id = w->ids->id[ext];
-    if (id == 0 || w->count == RTP_EXT_WRITES_MAX)
+    if (id == 0)
         return;
-    if (id > 14 || size == 0 || size > 16)
-        w->needs_two_byte = true;
-    w->puts[w->count].id = id;
-    w->puts[w->count].size = size;
-    w->puts[w->count].data = data;
-    w->count++;
+    if (!w->is_two_byte && (id > 14 || size == 0 || size > 16))
+        widen(w);
+    put_element(w, id, data, size);
 }
 
 int rtp_ext_writer_finish(struct rtp_ext_writer *w)
 {
-    if (w->count == 0)
+    uint8_t *block = w->dst + RTP_HEADER_SIZE;
+    size_t size = w->size - (RTP_HEADER_SIZE + BLOCK_HEAD);
+    size_t padded = (size + 3) & ~(size_t)3;
+    if (size == 0 && !w->is_full)
         return RTP_HEADER_SIZE;
-    struct wr out = wr_init(w->dst + RTP_HEADER_SIZE, w->dst_size - RTP_HEADER_SIZE);
-    wr_u16be(&out, w->needs_two_byte ? RTP_EXT_TWO_BYTE : RTP_EXT_ONE_BYTE);
-    wr_u16be(&out, 0); /* length, filled below */
-    for (size_t i = 0; i < w->count; i++) {
-        uint8_t id = w->puts[i].id, size = w->puts[i].size;
-        if (w->needs_two_byte) {
-            wr_u8(&out, id);
-            wr_u8(&out, size);
-        } else {
-            wr_u8(&out, (uint8_t)(id << 4 | (size - 1)));
-        }
-        wr_bytes(&out, w->puts[i].data, size);
-    }
-    while (wr_size(&out) % 4 != 0 && !out.is_bad)
-        wr_u8(&out, 0);
-    if (out.is_bad)
+    if (w->is_full || RTP_HEADER_SIZE + BLOCK_HEAD + padded > w->size_max)
         return ERR_NO_SPACE;
-    put_u16be(out.start + 2, (uint16_t)(wr_size(&out) / 4 - 1));
-    w->dst[0] |= 0x10; /* X */
-    return RTP_HEADER_SIZE + (int)wr_size(&out);
+    for (size_t i = size; i < padded; i++)
+        block[BLOCK_HEAD + i] = 0;
+    put_u16be(block, w->is_two_byte ? RTP_EXT_TWO_BYTE : RTP_EXT_ONE_BYTE);
+    put_u16be(block + 2, (uint16_t)(padded / 4));
+    w->dst[0] |= RTP_HEADER_X;
+    return RTP_HEADER_SIZE + BLOCK_HEAD + (int)padded;
 }

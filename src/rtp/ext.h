@@ -49,22 +49,14 @@ bool rtp_ext_get_text(const struct rtp_ext_set *set, enum rtp_ext ext, char *dst
  *     int head_size = rtp_ext_writer_finish(&w);
  *
  * The one-byte form is used unless an id above 14, an empty value or one longer than 16 bytes asks
- * for the two-byte form; what is not negotiated is left out without an error. At most
- * RTP_EXT_WRITES_MAX values; they are copied at finish and must stay valid until then.
+ * for the two-byte form; what is not negotiated is left out without an error.
  */
-#define RTP_EXT_WRITES_MAX 8
-
 struct rtp_ext_writer {
     uint8_t *dst;
-    size_t dst_size;
     const struct rtp_ext_ids *ids;
-    uint8_t count;
-    bool needs_two_byte;
-    struct {
-        uint8_t id;
-        uint8_t size;
-        const uint8_t *data;
-    } puts[RTP_EXT_WRITES_MAX];
+    uint16_t size, size_max; /* of header and extensions so far; of dst */
+    bool is_two_byte;
+    bool is_full; /* something did not fit */
 };
 
 /* `dst_size` must be at least RTP_HEADER_SIZE. */

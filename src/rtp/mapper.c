@@ -45,7 +45,8 @@ static struct rtp_mapper_entry *push_entry(struct rtp_mapper *m, uint64_t src_se
 /* Goes on to the source number `seq`, above the newest; what lies between keeps its places. */
 static void advance(struct rtp_mapper *m, uint64_t seq)
 {
-    if (seq - m->src_newest - 1 <= RTP_MAPPER_GAP_MAX)
+    uint64_t gap = seq - m->src_newest - 1;
+    if (gap > 0 && gap <= RTP_MAPPER_GAP_MAX)
         for (uint64_t s = m->src_newest + 1; s < seq; s++)
             push_entry(m, s, RTP_MAPPER_RESERVED);
     m->src_newest = seq;
@@ -80,10 +81,14 @@ static bool is_of_stretch(const struct rtp_mapper *m, uint8_t layer, uint64_t se
 
 /* ---- VP8 picture ids ---- */
 
+static uint64_t picture_modulus(const struct rtp_mapper *m)
+{
+    return (uint64_t)1 << (m->is_short_picture ? SHORT_PICTURE_BITS : LONG_PICTURE_BITS);
+}
+
 static uint64_t expand_picture(const struct rtp_mapper *m, uint16_t picture_id)
 {
-    unsigned bits = m->is_short_picture ? SHORT_PICTURE_BITS : LONG_PICTURE_BITS;
-    uint64_t modulus = (uint64_t)1 << bits;
+    uint64_t modulus = picture_modulus(m);
     uint64_t ahead = (picture_id - m->picture_newest) & (modulus - 1);
     return ahead < modulus / 2 ? m->picture_newest + ahead : m->picture_newest + ahead - modulus;
 }
@@ -139,14 +144,17 @@ static void switch_picture(struct rtp_mapper *m, const struct rtp_mapper_in *fir
 static bool map_picture(struct rtp_mapper *m, const struct rtp_mapper_in *in,
                         struct rtp_mapper_out *out)
 {
-    if (!m->has_picture || !in->has_picture)
+    out->tl0 = (uint8_t)(in->tl0 + m->tl0_offset);
+    /* Nearly every packet belongs to the newest frame, which is never one that was left out. */
+    if (((in->picture_id ^ m->picture_newest) & (picture_modulus(m) - 1)) == 0) {
+        out->picture_id = (uint16_t)(m->picture_out_newest & 0x7fff);
         return true;
+    }
     uint64_t picture = expand_picture(m, in->picture_id);
     if (picture <= m->picture_floor || is_left_out(m, picture))
         return false;
     uint64_t out_picture = picture + m->picture_offset - left_out_before(m, picture);
     out->picture_id = (uint16_t)(out_picture & 0x7fff);
-    out->tl0 = (uint8_t)(in->tl0 + m->tl0_offset);
     if (picture <= m->picture_newest)
         return true;
     m->picture_newest = picture;
@@ -203,24 +211,30 @@ void rtp_mapper_switch(struct rtp_mapper *m, const struct rtp_mapper_in *first,
     m->newest_at = now;
 }
 
+/* The place that a packet gets: the next one, or the one that is reserved for it; or NULL. */
+static struct rtp_mapper_entry *take_place(struct rtp_mapper *m, uint64_t seq)
+{
+    if (seq > m->src_newest) {
+        advance(m, seq);
+        return push_entry(m, seq, RTP_MAPPER_RESERVED);
+    }
+    struct rtp_mapper_entry *e = find_source(m, seq);
+    return e != NULL && e->state == RTP_MAPPER_RESERVED ? e : NULL;
+}
+
 int rtp_mapper_forward(struct rtp_mapper *m, const struct rtp_mapper_in *in, mono_us now,
                        struct rtp_mapper_out *ret_out)
 {
     if (!is_of_stretch(m, in->layer, in->seq))
         return 0;
-    bool is_new = in->seq > m->src_newest;
-    struct rtp_mapper_entry *e = is_new ? NULL : find_source(m, in->seq);
-    if (!is_new && (e == NULL || e->state != RTP_MAPPER_RESERVED))
-        return 0;
     struct rtp_mapper_out out = {0};
-    if (!map_picture(m, in, &out)) {
+    if (in->has_picture && m->has_picture && !map_picture(m, in, &out)) {
         rtp_mapper_drop_padding(m, in->layer, in->seq);
         return 0;
     }
-    if (is_new) {
-        advance(m, in->seq);
-        e = push_entry(m, in->seq, RTP_MAPPER_SENT);
-    }
+    struct rtp_mapper_entry *e = take_place(m, in->seq);
+    if (e == NULL)
+        return 0;
     out.seq = e->out_seq;
     out.ts = map_ts(m, in->ts, now);
     e->state = RTP_MAPPER_SENT;

@@ -3,8 +3,6 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-#define RTP_VERSION 2
-
 static int parse_ext(struct rd *r, struct rtp_view *v)
 {
     v->ext_profile = rd_u16be(r);
@@ -74,13 +72,4 @@ bool rtp_looks_like_rtp(const uint8_t *data, size_t size)
 bool rtp_looks_like_rtcp(const uint8_t *data, size_t size)
 {
     return size >= 8 && is_rtp_range(data[0]) && is_rtcp_type(data[1]);
-}
-
-void rtp_header_write(uint8_t *dst, const struct rtp_header *header)
-{
-    dst[0] = RTP_VERSION << 6;
-    dst[1] = (uint8_t)((header->is_marker ? 0x80 : 0) | (header->pt & 0x7f));
-    put_u16be(dst + 2, header->seq);
-    put_u32be(dst + 4, header->ts);
-    put_u32be(dst + 8, header->ssrc);
 }

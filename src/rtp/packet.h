@@ -15,12 +15,15 @@
  */
 
 #include "base/attrs.h"
+#include "base/bytes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#define RTP_VERSION       2
 #define RTP_HEADER_SIZE   12
+#define RTP_HEADER_X      0x10 /* in the first byte: an extension block follows */
 #define RTP_CSRCS_MAX     15
 #define RTP_EXT_ONE_BYTE  0xBEDE /* RFC 8285, 4.2 */
 #define RTP_EXT_TWO_BYTE  0x1000 /* RFC 8285, 4.3; the low four bits are "appbits" */
@@ -64,6 +67,13 @@ struct rtp_header {
 };
 
 /* Writes the fixed header, X bit clear; `dst` holds RTP_HEADER_SIZE. */
-void rtp_header_write(uint8_t *dst, const struct rtp_header *header);
+static inline void rtp_header_write(uint8_t *dst, const struct rtp_header *header)
+{
+    dst[0] = RTP_VERSION << 6;
+    dst[1] = (uint8_t)((header->is_marker ? 0x80 : 0) | (header->pt & 0x7f));
+    put_u16be(dst + 2, header->seq);
+    put_u32be(dst + 4, header->ts);
+    put_u32be(dst + 8, header->ssrc);
+}
 
 #endif

@@ -56,16 +56,19 @@ void sfu__sub_choose(struct sfu_sub *s, mono_us now)
     bool is_paused;
     int8_t wanted = choose(s, limit_of(s, &is_paused));
     set_paused(s, is_paused);
-    if (wanted == SFU_LAYER_NONE) {
-        s->current = SFU_LAYER_NONE;
-        s->wanted = SFU_LAYER_NONE;
-        return;
-    }
+    if (wanted == SFU_LAYER_NONE)
+        sfu__sub_stop(s);
     if (s->wanted == SFU_LAYER_NONE)
         s->waiting_since = now;
     s->wanted = wanted;
+    if (wanted == s->current) { /* or both are none */
+        list_remove(&s->wait_link);
+        return;
+    }
+    if (list_is_empty(&s->wait_link))
+        list_push_back(&s->track->waiting, &s->wait_link);
     struct sfu_layer *l = &s->track->layers[wanted];
-    if (s->is_video && wanted != s->current && !l->keyframe.is_waiting)
+    if (s->is_video && !sfu__start_from_ring(s, now) && !l->keyframe.is_waiting)
         sfu__keyframe_request(l, now);
 }
 

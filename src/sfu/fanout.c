@@ -1,112 +1,108 @@
 #include "sfu/sfu_internal.h"
 
-/* The hot loop: tracks with pending packets, their subscriptions, and for each the packets. */
+/*
+ * The hot loop: layers with pending packets, the subscriptions that receive them, and for each of
+ * these the packets.
+ *
+ * A frame for many receivers is held until its last packet has come, at most SFU_HOLD, so that its
+ * packets leave together to each of them. Everything else is ready at once: audio, small audiences,
+ * and packets that come late, which take along what is held.
+ */
 
-void sfu__pending_add(struct sfu_track *t, struct sfu_packet *p)
+static bool may_hold(const struct sfu_layer *l, const struct sfu_packet *p, bool is_newest)
 {
-    if (list_is_empty(&t->subs))
+    return l->sub_count >= SFU_HOLD_SUBS && l->track->config.kind == RTP_KIND_VIDEO && is_newest &&
+           !p->is_marker;
+}
+
+static void move_to(struct sfu_layer *l, struct list *queue)
+{
+    list_remove(&l->fan_link);
+    list_push_back(queue, &l->fan_link);
+}
+
+void sfu__pending_add(struct sfu_layer *l, struct sfu_packet *p, bool is_newest, mono_us now)
+{
+    struct sfu_node *node = l->track->node;
+    if (l->sub_count == 0)
         return;
     p->is_pending = true;
     p->next_pending = NULL;
-    if (t->pending_last != NULL)
-        t->pending_last->next_pending = p;
+    if (l->pending_last != NULL)
+        l->pending_last->next_pending = p;
     else
-        t->pending_first = p;
-    t->pending_last = p;
-    if (list_is_empty(&t->fan_link))
-        list_push_back(&t->node->fan_tracks, &t->fan_link);
+        l->pending_first = p;
+    l->pending_last = p;
+    if (!may_hold(l, p, is_newest)) {
+        move_to(l, &node->ready);
+    } else if (list_is_empty(&l->fan_link)) {
+        l->held_until = now + SFU_HOLD;
+        list_push_back(&node->held, &l->fan_link);
+    }
 }
 
-void sfu__pending_purge(struct sfu_track *t, int layer)
+void sfu__pending_purge(struct sfu_layer *l)
 {
-    struct sfu_packet *p = t->pending_first;
-    t->pending_first = NULL;
-    t->pending_last = NULL;
-    while (p != NULL) {
-        struct sfu_packet *next = p->next_pending;
+    struct sfu_node *node = l->track->node;
+    for (struct sfu_packet *p = l->pending_first; p != NULL; p = p->next_pending)
         p->is_pending = false;
-        p->next_pending = NULL;
-        if (layer != SFU_LAYER_NONE && p->layer != layer)
-            sfu__pending_add(t, p);
-        p = next;
-    }
-    if (t->pending_first != NULL)
-        return;
-    list_remove(&t->fan_link);
-    if (t->node->fan_track == t) {
-        t->node->fan_track = NULL;
-        t->node->fan_sub = NULL;
-        t->node->fan_packet = NULL;
-    }
+    l->pending_first = NULL;
+    l->pending_last = NULL;
+    list_remove(&l->fan_link);
+    if (node->fan_layer == l)
+        node->fan_layer = NULL;
 }
 
-void sfu__fanout_forget_sub(struct sfu_node *node, struct sfu_sub *s)
+static struct sfu_layer *first_of(const struct list *queue)
 {
-    if (node->fan_sub != &s->track_link)
-        return;
-    node->fan_sub = s->track_link.next;
-    node->fan_packet = s->track->pending_first;
+    return CONTAINER_OF(queue->next, struct sfu_layer, fan_link);
 }
 
-/* What was received after a keyframe's first packet that came late is in the ring already. */
-static int replay(struct sfu_sub *s, mono_us now, struct sfu_out *ret_out)
+void sfu__held_release(struct sfu_node *node, mono_us now)
 {
-    while (s->replay_next < s->replay_end) {
-        const struct sfu_packet *p =
-            s->current != SFU_LAYER_NONE
-                ? sfu__ring_get(&s->track->layers[s->current].ring, s->replay_next)
-                : NULL;
-        s->replay_next++;
-        if (p != NULL && sfu__sub_forward(s, p, now, ret_out) == 1)
-            return 1;
-    }
-    return 0;
+    while (!list_is_empty(&node->held) && first_of(&node->held)->held_until <= now)
+        move_to(first_of(&node->held), &node->ready);
 }
 
-static int next_of_sub(struct sfu_node *node, struct sfu_sub *s, struct sfu_out *ret_out)
+mono_us sfu__held_next(const struct sfu_node *node)
 {
-    if (replay(s, node->now, ret_out) == 1)
-        return 1;
-    while (node->fan_packet != NULL) {
-        const struct sfu_packet *p = node->fan_packet;
-        node->fan_packet = p->next_pending;
-        if (sfu__sub_forward(s, p, node->now, ret_out) == 1)
-            return 1;
-        if (s->replay_next < s->replay_end && replay(s, node->now, ret_out) == 1)
-            return 1;
-    }
-    return replay(s, node->now, ret_out);
+    return list_is_empty(&node->held) ? MONO_NEVER : first_of(&node->held)->held_until;
 }
 
-static bool is_idle(const struct sfu_sub *s)
+/* Goes on where the cursor stands, until the layer is done or `max` outputs are written. */
+static size_t poll_layer(struct sfu_node *node, struct sfu_layer *l, struct sfu_out *outs,
+                         size_t max)
 {
-    return s->current == SFU_LAYER_NONE && s->wanted == SFU_LAYER_NONE;
-}
-
-static int next_of_track(struct sfu_node *node, struct sfu_track *t, struct sfu_out *ret_out)
-{
-    while (node->fan_sub != &t->subs) {
-        struct sfu_sub *s = CONTAINER_OF(node->fan_sub, struct sfu_sub, track_link);
-        if (!is_idle(s) && next_of_sub(node, s, ret_out) == 1)
-            return 1;
-        node->fan_sub = node->fan_sub->next;
-        node->fan_packet = t->pending_first;
-    }
-    return 0;
-}
-
-int sfu__fanout_poll(struct sfu_node *node, struct sfu_out *ret_out)
-{
-    while (!list_is_empty(&node->fan_tracks)) {
-        struct sfu_track *t = CONTAINER_OF(node->fan_tracks.next, struct sfu_track, fan_link);
-        if (node->fan_track != t) {
-            node->fan_track = t;
-            node->fan_sub = t->subs.next;
-            node->fan_packet = t->pending_first;
+    size_t count = 0;
+    struct list *at = node->fan_sub;
+    struct sfu_packet *p = node->fan_packet;
+    while (at != &l->subs && count < max) {
+        struct sfu_sub *s = CONTAINER_OF(at, struct sfu_sub, flow_link);
+        for (; p != NULL && count < max; p = p->next_pending)
+            count += sfu__sub_forward(s, p, node->now, &outs[count]);
+        if (p == NULL) {
+            at = at->next;
+            p = l->pending_first;
         }
-        if (next_of_track(node, t, ret_out) == 1)
-            return 1;
-        sfu__pending_purge(t, SFU_LAYER_NONE);
     }
-    return 0;
+    node->fan_sub = at;
+    node->fan_packet = p;
+    return count;
+}
+
+size_t sfu__fanout_poll(struct sfu_node *node, struct sfu_out *outs, size_t max)
+{
+    size_t count = 0;
+    while (count < max && !list_is_empty(&node->ready)) {
+        struct sfu_layer *l = first_of(&node->ready);
+        if (node->fan_layer != l) {
+            node->fan_layer = l;
+            node->fan_sub = l->subs.next;
+            node->fan_packet = l->pending_first;
+        }
+        count += poll_layer(node, l, outs + count, max - count);
+        if (node->fan_sub == &l->subs)
+            sfu__pending_purge(l);
+    }
+    return count;
 }

@@ -19,15 +19,28 @@
 #define SFU_RELAYS_MAX  8192
 #define SFU_RESENDS_MAX 4096
 
-#define SFU_RING_AUDIO   128  /* packets kept of an audio track: 2.5 s at 20 ms */
+#define SFU_RING_AUDIO   64   /* packets kept of an audio track: 1.3 s at 20 ms */
 #define SFU_RING_MIN     64   /* accepted for sfu_node_config.ring_packets */
 #define SFU_RING_MAX     8192 /* same */
-#define SFU_HISTORY_MAX  512  /* numbers remembered per video subscription */
+#define SFU_HISTORY_MAX  512  /* numbers remembered per video subscription: 24 bytes each */
 #define SFU_RTCP_SIZE    1200 /* one compound packet stays below any path MTU */
 #define SFU_NACKS_MAX    128  /* sequence numbers in one NACK, read or written */
 #define SFU_EXTS_MAX     5    /* header extensions that are passed through */
+#define SFU_BLOCK_MAX    16   /* bytes of written extensions kept with a packet */
 #define SFU_RESENT_MAX   10   /* answers to NACKs for one packet */
 #define SFU_AUDIO_ACTIVE 35   /* louder than -35 dBov counts as speech */
+
+/* A layer with at least this many receivers holds a frame until its last packet has come, but never
+ * longer than SFU_HOLD: a frame that leaves as one costs less than its packets one by one. */
+#define SFU_HOLD_SUBS 8
+#define SFU_HOLD      MONO_MS(1)
+
+/* A subscription may start from a keyframe in the ring that is at most so old, with at most so many
+ * packets since; they leave in bursts, so that they do not overrun its line or delay others. */
+#define SFU_START_AGE     MONO_S(2)
+#define SFU_START_PACKETS 400
+#define SFU_START_BURST   24
+#define SFU_START_REST    MONO_MS(5)
 
 /* A request for a keyframe is sent to the publisher once in this time per layer. */
 #define SFU_KEYFRAME_WAIT_LOW  MONO_MS(500)

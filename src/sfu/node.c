@@ -7,7 +7,7 @@
 
 void sfu__enter(struct sfu_node *node, mono_us now)
 {
-    DCHECK(node->fan_sub == NULL); /* polled until empty */
+    DCHECK(node->fan_layer == NULL); /* polled until empty */
     node->now = TK_MAX(node->now, now);
 }
 
@@ -54,7 +54,11 @@ int sfu_node_create(const struct sfu_node_config *config, struct sfu_node **ret_
     idmap_init(&node->sub_ssrcs, SFU_SUBS_MAX);
     timers_init(&node->peer_timers);
     timers_init(&node->track_timers);
-    list_init(&node->fan_tracks);
+    list_init(&node->ready);
+    list_init(&node->held);
+    list_init(&node->catching_up);
+    list_init(&node->resting);
+    node->rest_until = MONO_NEVER;
     list_init(&node->due_peers);
     node->events = calloc(SFU_EVENTS_MAX, sizeof(node->events[0]));
     node->relays = calloc(SFU_RELAYS_MAX, sizeof(node->relays[0]));
@@ -107,14 +111,17 @@ void sfu_node_handle_timeout(struct sfu_node *node, mono_us now)
         sfu__track_tick(CONTAINER_OF(t, struct sfu_track, timer), now);
     while ((t = timers_pop_due(&node->peer_timers, now)) != NULL)
         sfu__peer_tick(CONTAINER_OF(t, struct sfu_peer, timer), now);
+    sfu__held_release(node, now);
+    sfu__catch_up_tick(node, now);
 }
 
 mono_us sfu_node_next_timeout(const struct sfu_node *node)
 {
-    return TK_MIN(timers_next(&node->peer_timers), timers_next(&node->track_timers));
+    mono_us timers = TK_MIN(timers_next(&node->peer_timers), timers_next(&node->track_timers));
+    return TK_MIN(timers, TK_MIN(sfu__held_next(node), node->rest_until));
 }
 
-static int poll_rtcp(struct sfu_node *node, struct sfu_out *ret_out)
+static size_t poll_rtcp(struct sfu_node *node, struct sfu_out *ret_out)
 {
     while (!list_is_empty(&node->due_peers)) {
         struct sfu_peer *p = CONTAINER_OF(node->due_peers.next, struct sfu_peer, due_link);
@@ -138,13 +145,18 @@ static int poll_rtcp(struct sfu_node *node, struct sfu_out *ret_out)
     return 0;
 }
 
+size_t sfu_node_poll_transmits(struct sfu_node *node, struct sfu_out *outs, size_t max)
+{
+    size_t count = sfu__fanout_poll(node, outs, max);
+    count += sfu__resend_poll(node, outs + count, max - count);
+    count += sfu__catch_up_poll(node, outs + count, max - count);
+    node->stats.rtp_out += count;
+    return count > 0 ? count : poll_rtcp(node, outs);
+}
+
 int sfu_node_poll_transmit(struct sfu_node *node, struct sfu_out *ret_out)
 {
-    if (sfu__fanout_poll(node, ret_out) == 1 || sfu__resend_poll(node, ret_out) == 1) {
-        node->stats.rtp_out++;
-        return 1;
-    }
-    return poll_rtcp(node, ret_out);
+    return (int)sfu_node_poll_transmits(node, ret_out, 1);
 }
 
 int sfu_node_poll_relay(struct sfu_node *node, struct sfu_relay *ret_relay)

@@ -77,7 +77,12 @@ void sfu_node_handle_keyframe_wanted(struct sfu_node *node, sfu_track_id track, 
 void sfu_node_handle_timeout(struct sfu_node *node, mono_us now);
 mono_us sfu_node_next_timeout(const struct sfu_node *node);
 
-/* 1 = one packet, 0 = empty. Outputs of one subscription come together, in order. */
+/*
+ * At most `max` packets; 0 = empty. The outputs of one subscription come together, in order. RTCP
+ * comes alone.
+ */
+size_t sfu_node_poll_transmits(struct sfu_node *node, struct sfu_out *outs, size_t max);
+/* One packet: 1, 0 = empty. */
 int sfu_node_poll_transmit(struct sfu_node *node, struct sfu_out *ret_out);
 int sfu_node_poll_relay(struct sfu_node *node, struct sfu_relay *ret_relay);
 int sfu_node_poll_event(struct sfu_node *node, struct sfu_event *ret_event);

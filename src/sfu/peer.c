@@ -58,6 +58,8 @@ int sfu_node_set_peer(struct sfu_node *node, const struct sfu_peer_config *confi
     if (err < 0)
         return err;
     p->config = *config;
+    LIST_FOR_EACH(it, &p->subs)
+    sfu__sub_set_exts(CONTAINER_OF(it, struct sfu_sub, peer_link));
     return 0;
 }
 

@@ -14,8 +14,9 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
     if (l->seqs.newest == 0)
         return;
     l->seqs.newest = (((l->seqs.newest >> 16) + 2) << 16) + (uint16_t)(v->seq - 1);
-    sfu__pending_purge(t, l->index);
+    sfu__pending_purge(l);
     sfu__ring_clear(&l->ring);
+    l->start_seq = 0;
     if (l->uplink != NULL) {
         struct rtp_nack_config nack = l->uplink->nack.config;
         rtp_nack_init(&l->uplink->nack, &nack);
@@ -26,7 +27,7 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
         struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, track_link);
         if (s->current != l->index)
             continue;
-        s->current = SFU_LAYER_NONE;
+        sfu__sub_stop(s);
         s->waiting_since = now;
         sfu__sub_choose(s, now);
     }
@@ -67,7 +68,7 @@ static int describe(struct sfu_packet *p, uint8_t codec, const struct sfu_arriva
 {
     const struct rtp_view *v = &in->view;
     struct rtp_payload_info info;
-    p->ts = v->ts;
+    p->in.ts = v->ts;
     p->is_marker = v->is_marker;
     p->payload_at = v->header_size;
     p->payload_size = v->payload_size;
@@ -81,15 +82,16 @@ static int describe(struct sfu_packet *p, uint8_t codec, const struct sfu_arriva
     p->is_frame_start = info.is_frame_start;
     p->is_keyframe = info.is_keyframe && info.is_frame_start;
     if (codec == RTP_CODEC_VP8) {
-        p->descriptor_size = info.descriptor_size;
+        if (info.has_picture_id || info.has_tl0)
+            p->descriptor_size = info.descriptor_size;
         p->has_temporal = info.has_temporal_id;
         p->temporal_id = info.temporal_id;
         p->is_layer_sync = info.is_layer_sync;
-        p->has_picture = info.has_picture_id;
-        p->is_short_picture = info.is_short_picture_id;
-        p->picture_id = info.picture_id;
-        p->has_tl0 = info.has_tl0;
-        p->tl0 = info.tl0;
+        p->in.has_picture = info.has_picture_id;
+        p->in.is_short_picture = info.is_short_picture_id;
+        p->in.picture_id = info.picture_id;
+        p->in.has_tl0 = info.has_tl0;
+        p->in.tl0 = info.tl0;
     }
     note_exts(p, in);
     return 0;
@@ -131,13 +133,13 @@ static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct 
 {
     struct sfu_node *node = l->track->node;
     if (sfu__ring_is_jump(&l->ring, seq))
-        sfu__pending_purge(l->track, l->index);
+        sfu__pending_purge(l);
     struct sfu_packet *p = sfu__ring_put(&l->ring, seq);
     if (p == NULL) {
         node->stats.drop_duplicate++;
         return NULL;
     }
-    p->layer = l->index;
+    p->in.layer = l->index;
     p->pt_index = pt_index;
     p->arrived = now;
     if (describe(p, l->track->config.pts[pt_index].codec, in) < 0) {
@@ -145,6 +147,8 @@ static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct 
         return NULL;
     }
     p->pkt = pkt_ref(in->pkt);
+    if (l->track->config.kind == RTP_KIND_VIDEO)
+        sfu__start_note(l, p);
     sfu__ring_trim(&l->ring, now - node->config.ring_age_max);
     return p;
 }
@@ -191,7 +195,9 @@ void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_
     note_arrival(l, p, now);
     if (t->config.kind == RTP_KIND_AUDIO && t->peer != NULL && p->payload_size > 0)
         sfu__speaker_packet(t, in, now);
-    sfu__pending_add(t, p);
+    if (p->is_keyframe && !list_is_empty(&t->waiting))
+        sfu__start_waiting(l, p, now);
+    sfu__pending_add(l, p, seq == l->seqs.newest, now);
     sfu__relay_packet(l, in->pkt);
 }
 

@@ -139,6 +139,18 @@ static uint32_t rate(uint64_t bytes, mono_us passed)
     return (uint32_t)TK_MIN(bps, (uint64_t)UINT32_MAX);
 }
 
+static uint64_t take_bytes_out(struct sfu_peer *p)
+{
+    uint64_t sum = 0;
+    LIST_FOR_EACH(it, &p->subs)
+    {
+        struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, peer_link);
+        sum += s->bytes_out;
+        s->bytes_out = 0;
+    }
+    return sum;
+}
+
 void sfu__peer_quality(struct sfu_peer *p, mono_us now)
 {
     mono_us passed = now - p->quality_from;
@@ -148,9 +160,9 @@ void sfu__peer_quality(struct sfu_peer *p, mono_us now)
                                 .down_loss_percent = percent(p->down_loss_sum, p->down_loss_count),
                                 .rtt_us = (uint32_t)TK_MIN(p->rtt, (mono_us)UINT32_MAX),
                                 .up_bps = rate(p->bytes_in, passed),
-                                .down_bps = rate(p->bytes_out, passed)};
+                                .down_bps = rate(take_bytes_out(p), passed)};
     p->up_loss_sum = p->up_loss_count = p->down_loss_sum = p->down_loss_count = 0;
-    p->bytes_in = p->bytes_out = 0;
+    p->bytes_in = 0;
     p->quality_from = now;
     p->quality_at = now + SFU_QUALITY;
     if (p->is_connected)

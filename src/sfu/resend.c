@@ -33,14 +33,14 @@ void sfu__sub_handle_nack(struct sfu_sub *s, const uint16_t *seqs, size_t count,
     }
 }
 
-static const struct sfu_packet *source_of(const struct sfu_sub *s, const struct rtp_mapper_entry *e)
+static struct sfu_packet *source_of(const struct sfu_sub *s, const struct rtp_mapper_entry *e)
 {
     return e->layer < RTP_LAYERS_MAX && s->track->layers[e->layer].ring.slots != NULL
                ? sfu__ring_get(&s->track->layers[e->layer].ring, e->src_seq)
                : NULL;
 }
 
-static int answer(struct sfu_sub *s, uint16_t seq, mono_us now, struct sfu_out *ret_out)
+static size_t answer(struct sfu_sub *s, uint16_t seq, mono_us now, struct sfu_out *ret_out)
 {
     struct rtp_mapper_entry *e = rtp_mapper_find(&s->mapper, seq);
     if (e == NULL)
@@ -49,7 +49,7 @@ static int answer(struct sfu_sub *s, uint16_t seq, mono_us now, struct sfu_out *
     e->resent_count++;
     if (e->state == RTP_MAPPER_HOLE)
         return sfu__sub_write_empty(s, e, ret_out);
-    const struct sfu_packet *p = source_of(s, e);
+    struct sfu_packet *p = source_of(s, e);
     if (p == NULL) {
         e->resent_count--; /* it may still come from the publisher */
         s->track->node->stats.nacks_missed++;
@@ -62,17 +62,17 @@ static int answer(struct sfu_sub *s, uint16_t seq, mono_us now, struct sfu_out *
     return sfu__sub_write_resend(s, p, e, ret_out);
 }
 
-int sfu__resend_poll(struct sfu_node *node, struct sfu_out *ret_out)
+size_t sfu__resend_poll(struct sfu_node *node, struct sfu_out *outs, size_t max)
 {
-    while (node->resend_count > 0) {
+    size_t count = 0;
+    while (count < max && node->resend_count > 0) {
         struct sfu_resend r = node->resends[node->resend_first];
         node->resend_first = (node->resend_first + 1) % SFU_RESENDS_MAX;
         node->resend_count--;
         struct sfu_sub *s = idmap_get(&node->subs, r.sub);
-        if (s == NULL || !s->peer->is_connected || answer(s, r.seq, node->now, ret_out) == 0)
-            continue;
-        node->stats.nacks_answered++;
-        return 1;
+        if (s != NULL && s->peer->is_connected)
+            count += answer(s, r.seq, node->now, &outs[count]);
     }
-    return 0;
+    node->stats.nacks_answered += count;
+    return count;
 }

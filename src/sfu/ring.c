@@ -78,7 +78,7 @@ struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq)
     struct sfu_packet *p = slot(r, seq);
     if (p->pkt != NULL)
         return NULL;
-    *p = (struct sfu_packet){.seq = seq};
+    *p = (struct sfu_packet){.in.seq = seq};
     return p;
 }
 

@@ -8,9 +8,14 @@
  *         │         └─ subscriptions it receives                 └ ring of recent packets
  *         └─ track ── subscriptions to it ─ mapper: the outgoing number space
  *
- * A received packet goes into the ring of its layer and into the track's list of pending packets;
- * polling for transmits walks the tracks with pending packets, their subscriptions, and for each
- * of them the pending packets, so that the outputs of one subscription come together.
+ * A received packet goes into the ring of its layer and into the layer's list of pending packets.
+ * Polling for transmits walks the layers with pending packets, the subscriptions that receive the
+ * layer, and for each of them the pending packets, so that the outputs of one subscription come
+ * together (fanout.c). A subscription is in one of four places, by `sfu_sub.flow_link`:
+ *
+ *   nowhere        nothing flows, or it waits for a keyframe (then also in track->waiting)
+ *   layer->subs    receives every packet of the layer
+ *   node->catching_up, node->resting    reads its way through the ring from a keyframe (start.c)
  */
 
 #include "base/hash.h"
@@ -24,6 +29,7 @@
 #include "rtp/packet.h"
 #include "rtp/payload.h"
 #include "rtp/recv_stats.h"
+#include "rtp/rtx.h"
 #include "rtp/sr.h"
 #include "rtp/twcc.h"
 #include "sfu/limits.h"
@@ -39,17 +45,13 @@ struct sfu_track;
 /* A received packet with all that forwarding needs to know of it. */
 struct sfu_packet {
     struct pkt *pkt; /* NULL = the slot is empty */
-    uint64_t seq;    /* extended */
     struct sfu_packet *next_pending;
     mono_us arrived;
-    uint32_t ts;
+    struct rtp_mapper_in in;           /* its numbers, as every subscription's mapper wants them */
     uint16_t payload_at, payload_size; /* inside pkt->data; size 0 = padding only */
     uint16_t opus_at, opus_size;       /* the primary block of RED */
-    uint16_t picture_id;
-    uint8_t tl0;
-    uint8_t descriptor_size;
+    uint8_t descriptor_size;           /* of VP8's, if its numbers have to be rewritten, else 0 */
     uint8_t temporal_id;
-    uint8_t layer;
     uint8_t pt_index; /* into the track's payload types */
     uint8_t ext_count;
     bool is_marker : 1;
@@ -57,15 +59,17 @@ struct sfu_packet {
     bool is_frame_start : 1;
     bool is_layer_sync : 1;
     bool has_temporal : 1; /* VP8: temporal layers may be left out */
-    bool has_picture : 1;
-    bool is_short_picture : 1;
-    bool has_tl0 : 1;
     bool is_pending : 1;
     struct {
         uint8_t ext; /* enum rtp_ext */
         uint8_t size;
         uint16_t at;
     } exts[SFU_EXTS_MAX];
+
+    /* The extensions as they were written last: most subscribers have negotiated the same ids. */
+    struct rtp_ext_ids block_ids;
+    uint8_t block_size; /* 0 = none, or too long to be kept */
+    uint8_t block[SFU_BLOCK_MAX];
 };
 
 /* The recent packets of one layer by extended sequence number: [begin, end), at most mask + 1. */
@@ -129,6 +133,17 @@ struct sfu_layer {
     struct rtp_sr_ref sr;
     struct sfu_keyframe keyframe;
 
+    /* The newest keyframe in the ring, where a subscription can start (start.c). */
+    uint64_t start_seq;   /* of its first packet; 0 = none */
+    uint64_t start_count; /* packets in the ring from there on */
+
+    /* Fan-out (fanout.c). */
+    struct list subs; /* sfu_sub.flow_link: who receives every packet */
+    uint32_t sub_count;
+    struct list fan_link; /* in node->held or node->ready while something is pending */
+    mono_us held_until;
+    struct sfu_packet *pending_first, *pending_last;
+
     /* Rate. */
     uint64_t bytes, bytes_before;
     uint32_t bps;
@@ -156,17 +171,14 @@ struct sfu_track {
     uint8_t pt_index[128]; /* by payload type: index into config.pts, with SFU_PT_RTX for RTX */
 
     struct list peer_link; /* in peer->tracks */
-    struct list subs;      /* sfu_sub.track_link */
+    struct list subs;      /* sfu_sub.track_link: all of them */
+    struct list waiting;   /* sfu_sub.wait_link: those that want another layer than they have */
     struct timer timer;
     uint32_t relay_mask;
     bool is_blocked;
     struct sfu_layer layers[RTP_LAYERS_MAX];
     struct sfu_speaker speaker;
     mono_us rate_at;
-
-    /* Fan-out of the current batch. */
-    struct list fan_link; /* in node->fan_tracks */
-    struct sfu_packet *pending_first, *pending_last;
 
     /* Dynacast. */
     int8_t wanted_reported;
@@ -192,7 +204,7 @@ struct sfu_peer {
     /* Since the last PEER_QUALITY event. */
     mono_us quality_at, quality_from;
     uint32_t up_loss_sum, up_loss_count, down_loss_sum, down_loss_count; /* 1/256 */
-    uint64_t bytes_in, bytes_out;
+    uint64_t bytes_in;
 };
 
 /* ---- subscriptions ---- */
@@ -206,31 +218,36 @@ struct sfu_route {
 };
 
 struct sfu_sub {
-    /* Set at creation, or by a new negotiation. */
-    struct sfu_sub_config config;
+    /* What every forwarded packet needs, together. */
+    struct list flow_link;   /* see the head of this file */
     struct sfu_track *track; /* parent */
-    struct sfu_peer *peer;
-    bool is_video;
-    uint8_t mid_size;
+    sfu_peer_id peer_id;
+    uint32_t ssrc;
     struct sfu_route routes[RTP_PTS_MAX];
-
-    struct list track_link, peer_link;
-    struct sfu_sub_target target;
+    struct rtp_ext_ids exts; /* the peer's */
+    bool is_video;
+    bool needs_keyframe; /* the subscriber asked for one on the current layer */
+    uint8_t mid_size;
     int8_t current; /* layer being forwarded, or SFU_LAYER_NONE */
     int8_t wanted;  /* layer to be forwarded as soon as its keyframe comes */
     uint8_t temporal_now;
-    bool needs_keyframe; /* the subscriber asked for one on the current layer */
-    bool is_paused;      /* as told in the last STREAM_STATE event */
-    mono_us waiting_since;
-    uint64_t replay_next, replay_end; /* packets of the ring after a late keyframe start */
-
-    /* What was sent. */
-    uint64_t mid_end; /* extended outgoing number from which the mid is left out */
     uint16_t rtx_seq;
     uint32_t packets, octets;
-    mono_us report_at; /* MONO_NEVER = nothing to report yet */
-    struct rtp_sr_log sr_log;
+    uint64_t mid_end;   /* extended outgoing number from which the mid is left out */
+    uint64_t bytes_out; /* since the last PEER_QUALITY event */
     struct rtp_mapper mapper;
+
+    /* The rest. */
+    struct sfu_sub_config config; /* set at creation, or by a new negotiation */
+    struct sfu_peer *peer;
+    struct list track_link, peer_link, wait_link;
+    struct sfu_sub_target target;
+    bool is_paused; /* as told in the last STREAM_STATE event */
+    mono_us waiting_since;
+    uint64_t catch_up_next; /* while catching up: the next number to take from the ring */
+    uint32_t catch_up_left; /* packets that may still leave before the next rest */
+    mono_us report_at;      /* MONO_NEVER = nothing to report yet */
+    struct rtp_sr_log sr_log;
     struct rtp_mapper_entry entries[]; /* the mapper's */
 };
 
@@ -254,10 +271,12 @@ struct sfu_node {
     struct timers peer_timers, track_timers;
 
     /* Outputs. */
-    struct list fan_tracks;
-    struct sfu_track *fan_track; /* cursor; NULL between batches */
+    struct list ready, held;     /* sfu_layer.fan_link; `held` in the order of held_until */
+    struct sfu_layer *fan_layer; /* the cursor; NULL between batches */
     struct list *fan_sub;
     struct sfu_packet *fan_packet;
+    struct list catching_up, resting; /* sfu_sub.flow_link */
+    mono_us rest_until;               /* MONO_NEVER while nobody rests */
     struct list due_peers;
     uint8_t rtcp[SFU_RTCP_SIZE];
     struct sfu_event *events; /* three rings: next to read, number waiting */
@@ -298,28 +317,48 @@ struct sfu_arrival {
 void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_us now);
 
 /* fanout.c */
-void sfu__pending_add(struct sfu_track *t, struct sfu_packet *p);
-/* Forgets the pending packets of a layer, or of all for SFU_LAYER_NONE. */
-void sfu__pending_purge(struct sfu_track *t, int layer);
-int sfu__fanout_poll(struct sfu_node *node, struct sfu_out *ret_out);
-void sfu__fanout_forget_sub(struct sfu_node *node, struct sfu_sub *s);
+void sfu__pending_add(struct sfu_layer *l, struct sfu_packet *p, bool is_newest, mono_us now);
+void sfu__pending_purge(struct sfu_layer *l);
+/* Lets go the frames that have waited long enough for their end. */
+void sfu__held_release(struct sfu_node *node, mono_us now);
+mono_us sfu__held_next(const struct sfu_node *node);
+/* Writes at most `max` outputs; their number. So do the others called poll. */
+size_t sfu__fanout_poll(struct sfu_node *node, struct sfu_out *outs, size_t max);
+
+/* start.c */
+/* Takes the subscription out of wherever packets flow to it. */
+void sfu__sub_stop(struct sfu_sub *s);
+/* The subscription goes on with `p`, the first packet of a keyframe (or any packet of audio). */
+void sfu__sub_start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now);
+/* A keyframe came: whoever waits for it starts. */
+void sfu__start_waiting(struct sfu_layer *l, const struct sfu_packet *p, mono_us now);
+/* True if a keyframe in the ring is recent enough, and the subscription has started there. */
+bool sfu__start_from_ring(struct sfu_sub *s, mono_us now);
+/* Notes a packet that went into the ring. */
+void sfu__start_note(struct sfu_layer *l, const struct sfu_packet *p);
+size_t sfu__catch_up_poll(struct sfu_node *node, struct sfu_out *outs, size_t max);
+void sfu__catch_up_tick(struct sfu_node *node, mono_us now);
 
 /* sub.c */
 void sfu__sub_destroy(struct sfu_sub *s);
 void sfu__sub_set_routes(struct sfu_sub *s);
+void sfu__sub_set_exts(struct sfu_sub *s);
+
+/* The header with its extensions leaves room for what is written behind it. */
+#define SFU_HEAD_EXT_MAX (SFU_HEAD_MAX - RTP_RTX_PREFIX_SIZE - RTP_VP8_DESCRIPTOR_MAX)
 
 /* forward.c */
-/* 1 = `ret_out` holds what goes to the subscriber. */
-int sfu__sub_forward(struct sfu_sub *s, const struct sfu_packet *p, mono_us now,
-                     struct sfu_out *ret_out);
+/* 1 = `ret_out` holds what goes to the subscriber, else 0. So for those below. */
+size_t sfu__sub_forward(struct sfu_sub *s, struct sfu_packet *p, mono_us now,
+                        struct sfu_out *ret_out);
 /* Outputs with given numbers: as RTX or under the same number; and an empty packet. */
-int sfu__sub_write_resend(struct sfu_sub *s, const struct sfu_packet *p,
-                          const struct rtp_mapper_entry *e, struct sfu_out *ret_out);
-int sfu__sub_write_empty(struct sfu_sub *s, struct rtp_mapper_entry *e, struct sfu_out *ret_out);
+size_t sfu__sub_write_resend(struct sfu_sub *s, struct sfu_packet *p,
+                             const struct rtp_mapper_entry *e, struct sfu_out *ret_out);
+size_t sfu__sub_write_empty(struct sfu_sub *s, struct rtp_mapper_entry *e, struct sfu_out *ret_out);
 
 /* resend.c */
 void sfu__sub_handle_nack(struct sfu_sub *s, const uint16_t *seqs, size_t count, mono_us now);
-int sfu__resend_poll(struct sfu_node *node, struct sfu_out *ret_out);
+size_t sfu__resend_poll(struct sfu_node *node, struct sfu_out *outs, size_t max);
 
 /* choose.c */
 void sfu__sub_choose(struct sfu_sub *s, mono_us now);

@@ -46,6 +46,12 @@ void sfu__sub_set_routes(struct sfu_sub *s)
         s->routes[i] = make_route(&s->config, &s->track->config.pts[i]);
 }
 
+/* A copy of the peer's extension ids: what is needed per packet lies together. */
+void sfu__sub_set_exts(struct sfu_sub *s)
+{
+    s->exts = s->peer->config.exts;
+}
+
 /* ---- life ---- */
 
 static void init_mapper(struct sfu_sub *s, uint32_t count)
@@ -75,6 +81,10 @@ static struct sfu_sub *sub_new(const struct sfu_sub_config *config, struct sfu_t
     s->config = *config;
     s->track = t;
     s->peer = p;
+    s->peer_id = config->peer;
+    s->ssrc = config->ssrc;
+    list_init(&s->flow_link);
+    list_init(&s->wait_link);
     s->is_video = is_video;
     s->mid_size = (uint8_t)strnlen(config->mid, sizeof(config->mid));
     s->config.cname[sizeof(s->config.cname) - 1] = '\0';
@@ -87,6 +97,7 @@ static struct sfu_sub *sub_new(const struct sfu_sub_config *config, struct sfu_t
     s->report_at = MONO_NEVER;
     init_mapper(s, history);
     sfu__sub_set_routes(s);
+    sfu__sub_set_exts(s);
     return s;
 }
 
@@ -123,7 +134,8 @@ int sfu_node_add_sub(struct sfu_node *node, const struct sfu_sub_config *config,
 void sfu__sub_destroy(struct sfu_sub *s)
 {
     struct sfu_node *node = s->track->node;
-    sfu__fanout_forget_sub(node, s);
+    sfu__sub_stop(s);
+    list_remove(&s->wait_link);
     list_remove(&s->track_link);
     list_remove(&s->peer_link);
     idmap_take(&node->subs, s->config.sub);

@@ -139,6 +139,8 @@ static void init_layers(struct sfu_track *t)
         l->media = (struct sfu_bind){.layer = l};
         l->rtx = (struct sfu_bind){.layer = l, .is_rtx = true};
         rtp_seq_ext_init(&l->seqs);
+        list_init(&l->subs);
+        list_init(&l->fan_link);
     }
 }
 
@@ -154,7 +156,7 @@ static struct sfu_track *track_new(struct sfu_node *node, const struct sfu_track
     t->rate_at = node->now;
     list_init(&t->subs);
     list_init(&t->peer_link);
-    list_init(&t->fan_link);
+    list_init(&t->waiting);
     init_layers(t);
     index_pts(t);
     return t;
@@ -201,6 +203,12 @@ int sfu_node_add_track(struct sfu_node *node, const struct sfu_track_config *con
     return 0;
 }
 
+static void purge_pending(struct sfu_track *t)
+{
+    for (size_t i = 0; i < RTP_LAYERS_MAX; i++)
+        sfu__pending_purge(&t->layers[i]);
+}
+
 int sfu_node_set_track(struct sfu_node *node, const struct sfu_track_config *config)
 {
     struct sfu_track *t = idmap_get(&node->tracks, config->track);
@@ -220,7 +228,7 @@ int sfu_node_set_track(struct sfu_node *node, const struct sfu_track_config *con
         return err;
     }
     bind_configured(t);
-    sfu__pending_purge(t, SFU_LAYER_NONE); /* their payload types may be other ones now */
+    purge_pending(t); /* their payload types may be other ones now */
     LIST_FOR_EACH(it, &t->subs)
     sfu__sub_set_routes(CONTAINER_OF(it, struct sfu_sub, track_link));
     sfu__track_choose(t, node->now);
@@ -248,7 +256,7 @@ void sfu_node_remove_track(struct sfu_node *node, sfu_track_id track)
         return;
     LIST_FOR_EACH(it, &t->subs)
     sfu__sub_destroy(CONTAINER_OF(it, struct sfu_sub, track_link));
-    sfu__pending_purge(t, SFU_LAYER_NONE);
+    purge_pending(t);
     idmap_take(&node->tracks, track);
     list_remove(&t->peer_link);
     sfu__track_destroy(t);
@@ -273,7 +281,7 @@ void sfu_node_set_track_blocked(struct sfu_node *node, sfu_track_id track, bool 
     LIST_FOR_EACH(it, &t->subs) /* the packets before and after the pause are not one stretch */
     {
         struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, track_link);
-        s->current = SFU_LAYER_NONE;
+        sfu__sub_stop(s);
         s->waiting_since = node->now;
     }
     sfu__track_choose(t, node->now);

@@ -1,0 +1,190 @@
+#include "sfu/sfu_internal.h"
+
+/*
+ * Where packets begin to flow to a subscription, and where they cease.
+ *
+ * A subscription starts with a keyframe: the one that comes, or the newest one in the ring if that
+ * is recent and all packets since are there, so that whoever joins sees a picture without a new
+ * keyframe from the publisher. From a keyframe of the past it catches up in bursts: it reads the
+ * ring until it stands where the layer does, and only then receives what comes.
+ */
+
+/* ---- flowing ---- */
+
+/* Removing the subscription at which the fan-out stands moves the fan-out to the next one. */
+static void leave_layer(struct sfu_sub *s)
+{
+    struct sfu_layer *l = &s->track->layers[s->current];
+    struct sfu_node *node = s->track->node;
+    if (node->fan_layer == l && node->fan_sub == &s->flow_link) {
+        node->fan_sub = s->flow_link.next;
+        node->fan_packet = l->pending_first;
+    }
+    l->sub_count--;
+    list_remove(&s->flow_link);
+}
+
+static bool is_catching_up(const struct sfu_sub *s)
+{
+    return s->catch_up_next != 0;
+}
+
+void sfu__sub_stop(struct sfu_sub *s)
+{
+    if (s->current == SFU_LAYER_NONE)
+        return;
+    if (is_catching_up(s))
+        list_remove(&s->flow_link);
+    else
+        leave_layer(s);
+    s->catch_up_next = 0;
+    s->current = SFU_LAYER_NONE;
+}
+
+static void enter_layer(struct sfu_sub *s, struct sfu_layer *l)
+{
+    s->catch_up_next = 0;
+    list_push_back(&l->subs, &s->flow_link);
+    l->sub_count++;
+}
+
+static void enter_ring(struct sfu_sub *s, uint64_t seq)
+{
+    s->catch_up_next = seq;
+    s->catch_up_left = SFU_START_BURST;
+    list_push_back(&s->track->node->catching_up, &s->flow_link);
+}
+
+/* ---- starting ---- */
+
+static void switch_mapper(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
+{
+    const struct sfu_track *t = s->track;
+    int8_t last = s->mapper.layer;
+    uint32_t delta = 0;
+    bool has_delta = last == (int8_t)p->in.layer;
+    if (last >= 0 && !has_delta)
+        has_delta =
+            rtp_sr_delta(&t->layers[last].sr, &t->layers[p->in.layer].sr, t->clock_hz, &delta) == 0;
+    rtp_mapper_switch(&s->mapper, &p->in, has_delta ? &delta : NULL, now);
+}
+
+void sfu__sub_start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
+{
+    struct sfu_layer *l = &s->track->layers[p->in.layer];
+    switch_mapper(s, p, now);
+    if (s->current != SFU_LAYER_NONE)
+        s->track->node->stats.layer_switches++;
+    sfu__sub_stop(s);
+    s->current = (int8_t)p->in.layer;
+    if (s->current == s->wanted)
+        list_remove(&s->wait_link);
+    s->temporal_now = s->target.temporal_max;
+    s->needs_keyframe = false;
+    if (s->is_video && l->seqs.newest > p->in.seq)
+        enter_ring(s, p->in.seq);
+    else
+        enter_layer(s, l);
+    s->report_at = now; /* tells the receiver what the new timestamps mean */
+    sfu__arm_earlier(&s->track->node->peer_timers, &s->peer->timer, now + MONO_MS(20));
+}
+
+/* The layer that is wanted; something is better than nothing while its keyframe is on its way. */
+static bool is_welcome(const struct sfu_sub *s, int8_t layer, mono_us now)
+{
+    return layer == s->wanted || (s->current == SFU_LAYER_NONE && layer < s->wanted &&
+                                  now - s->waiting_since > SFU_START_WAIT);
+}
+
+void sfu__start_waiting(struct sfu_layer *l, const struct sfu_packet *p, mono_us now)
+{
+    LIST_FOR_EACH(it, &l->track->waiting)
+    {
+        struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, wait_link);
+        if (is_welcome(s, (int8_t)l->index, now) && s->routes[p->pt_index].is_usable)
+            sfu__sub_start(s, p, now);
+    }
+}
+
+/* ---- the keyframe in the ring ---- */
+
+void sfu__start_note(struct sfu_layer *l, const struct sfu_packet *p)
+{
+    if (p->in.seq < l->start_seq)
+        return;
+    l->start_count++;
+    if (!p->is_keyframe || l->seqs.newest - p->in.seq >= SFU_START_PACKETS)
+        return;
+    l->start_seq = p->in.seq; /* its own packet may be the last to come */
+    l->start_count = 1;
+    for (uint64_t seq = p->in.seq + 1; seq <= l->seqs.newest; seq++)
+        l->start_count += sfu__ring_get(&l->ring, seq) != NULL;
+}
+
+/* A keyframe of the past is of use only to who has seen nothing newer: time does not go back. */
+static const struct sfu_packet *start_of(const struct sfu_sub *s, const struct sfu_layer *l,
+                                         mono_us now)
+{
+    uint64_t count = l->seqs.newest - l->start_seq + 1;
+    if (l->start_seq == 0 || count > SFU_START_PACKETS || l->start_count != count)
+        return NULL;
+    const struct sfu_packet *p = sfu__ring_get(&l->ring, l->start_seq);
+    bool is_recent = p != NULL && now - p->arrived <= SFU_START_AGE;
+    bool is_new = is_recent && (s->mapper.layer < 0 || p->arrived > s->mapper.newest_at);
+    return is_new && s->routes[p->pt_index].is_usable ? p : NULL;
+}
+
+bool sfu__start_from_ring(struct sfu_sub *s, mono_us now)
+{
+    for (int8_t layer = s->wanted; layer >= 0 && s->current == SFU_LAYER_NONE; layer--) {
+        const struct sfu_packet *p = start_of(s, &s->track->layers[layer], now);
+        if (p != NULL && is_welcome(s, layer, now))
+            sfu__sub_start(s, p, now);
+    }
+    return s->current == s->wanted;
+}
+
+/* ---- catching up ---- */
+
+/* Packets of the ring for one subscription, until it is there or has had its burst. */
+static size_t poll_ring(struct sfu_sub *s, struct sfu_layer *l, struct sfu_out *outs, size_t max)
+{
+    size_t count = 0;
+    while (count < max && s->catch_up_next <= l->seqs.newest && s->catch_up_left > 0) {
+        struct sfu_packet *p = sfu__ring_get(&l->ring, s->catch_up_next++);
+        size_t sent = p != NULL ? sfu__sub_forward(s, p, l->track->node->now, &outs[count]) : 0;
+        s->catch_up_left -= (uint32_t)sent;
+        count += sent;
+    }
+    return count;
+}
+
+size_t sfu__catch_up_poll(struct sfu_node *node, struct sfu_out *outs, size_t max)
+{
+    size_t count = 0;
+    while (count < max && !list_is_empty(&node->catching_up)) {
+        struct sfu_sub *s = CONTAINER_OF(node->catching_up.next, struct sfu_sub, flow_link);
+        struct sfu_layer *l = &s->track->layers[s->current];
+        count += poll_ring(s, l, outs + count, max - count);
+        if (s->catch_up_next > l->seqs.newest) {
+            list_remove(&s->flow_link);
+            enter_layer(s, l); /* what is pending there it has: the mapper sees to that */
+        } else if (s->catch_up_left == 0) {
+            list_remove(&s->flow_link);
+            list_push_back(&node->resting, &s->flow_link);
+            node->rest_until = TK_MIN(node->rest_until, node->now + SFU_START_REST);
+        }
+    }
+    return count;
+}
+
+void sfu__catch_up_tick(struct sfu_node *node, mono_us now)
+{
+    if (now < node->rest_until)
+        return;
+    node->rest_until = MONO_NEVER;
+    for (struct list *it; (it = list_pop_front(&node->resting)) != NULL;) {
+        CONTAINER_OF(it, struct sfu_sub, flow_link)->catch_up_left = SFU_START_BURST;
+        list_push_back(&node->catching_up, it);
+    }
+}
