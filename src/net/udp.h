@@ -3,7 +3,7 @@
 
 /*
  * UDP in batches. In: recvmmsg with GRO; a batch is read into the socket's own buffers and its
- * datagrams are walked in place. Out: the caller reserves room, writes one datagram, commits;
+ * datagrams are walked in place. Out: the caller takes room, writes datagrams, appends them;
  * consecutive datagrams of equal size to one destination become one GSO message, a shorter last one
  * closes the run; flush sends everything in one sendmmsg. Where the kernel refuses GSO the
  * datagrams leave one by one. One thread per socket. Dual-stack where the machine has IPv6.
@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define UDP_IN_MESSAGES_MAX 32   /* kernel messages read at once */
+#define UDP_DATAGRAM_MAX    1500 /* that we send */
+#define UDP_ROOM_MAX        (128 << 10)
+
 struct udp_socket;
 
 struct udp_datagram {
@@ -22,6 +26,16 @@ struct udp_datagram {
     struct addr to; /* our address it was sent to */
     const uint8_t *data;
     size_t size;
+};
+
+/*
+ * A way to somebody: where to, and from which of our addresses, prepared once and used for many
+ * datagrams. A path must neither change nor vanish while datagrams to it wait: udp_flush() first.
+ */
+struct udp_path {
+    _Alignas(8) uint8_t to[32];      /* a socket address */
+    _Alignas(8) uint8_t control[40]; /* the control message that pins our address */
+    uint8_t to_size, control_size;   /* the latter 0: the kernel chooses */
 };
 
 struct udp_stats {
@@ -45,9 +59,23 @@ int udp_receive(struct udp_socket *s);
  * udp_receive(). */
 bool udp_next(struct udp_socket *s, struct udp_datagram *ret_datagram);
 
+/* `from` of family NONE: the kernel chooses. */
+void udp_path_init(const struct udp_socket *s, const struct addr *from, const struct addr *to,
+                   struct udp_path *ret_path);
+
 /*
- * Room for one datagram of at most `size_max` (≤ 1500) bytes from our address `from` (family NONE:
- * the kernel chooses) to `to`. Never NULL: a full batch is flushed first.
+ * Sending a batch that is written in place: room for `size_max` (at most UDP_ROOM_MAX) bytes, never
+ * NULL: a full batch is flushed first. The caller writes datagrams into it, one behind the other,
+ * and appends each in this order; one that is left out is simply not appended. Only what is
+ * appended is sent.
+ */
+uint8_t *udp_room(struct udp_socket *s, size_t size_max);
+void udp_append(struct udp_socket *s, const struct udp_path *path, const uint8_t *data,
+                size_t size);
+
+/*
+ * Sending one datagram: room for at most `size_max` (at most UDP_DATAGRAM_MAX) bytes from our
+ * address `from` (family NONE: the kernel chooses) to `to`. Never NULL.
  */
 uint8_t *udp_reserve(struct udp_socket *s, const struct addr *from, const struct addr *to,
                      size_t size_max);

@@ -129,6 +129,11 @@ int sec_srtp_create(const struct sec_srtp_keys *keys, enum sec_direction directi
     return err;
 }
 
+size_t sec_srtp_rtp_growth(const struct sec_srtp *s)
+{
+    return s->rtp.tag_size;
+}
+
 /* --- Initialisation vectors --- */
 
 /*

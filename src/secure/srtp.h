@@ -62,6 +62,9 @@ MUST_CHECK int sec_srtp_create(const struct sec_srtp_keys *keys, enum sec_direct
                                struct sec_srtp **ret_srtp);
 void sec_srtp_destroy(struct sec_srtp *s); /* NULL is a no-op; wipes the keys */
 
+/* The bytes that protection adds to an RTP packet; at most SEC_SRTP_RTP_GROWTH. */
+size_t sec_srtp_rtp_growth(const struct sec_srtp *s);
+
 /*
  * One packet of a batch.
  *

@@ -136,10 +136,13 @@ static void drain_handovers(struct worker *w) ON_MEDIA
 
 static void drain_udp(struct worker *w) ON_MEDIA
 {
-    for (int batch = 0; batch < UDP_BATCHES_MAX && udp_receive(w->udp) > 0; batch++) {
+    int messages = UDP_IN_MESSAGES_MAX; /* fewer: nothing waits any more */
+    for (int batch = 0; batch < UDP_BATCHES_MAX && messages == UDP_IN_MESSAGES_MAX; batch++) {
+        messages = udp_receive(w->udp);
         struct udp_datagram d;
         while (udp_next(w->udp, &d))
             worker__handle_datagram(w, &d);
+        worker__finish_input(w);
         worker__drain_node(w);
     }
 }

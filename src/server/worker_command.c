@@ -79,6 +79,7 @@ void worker__remove_peer(struct worker *w, struct worker_peer *wp)
         addrmap_remove(&w->addrs, &addr, wp);
     if (idmap_get(&w->peers, wp->id) == wp)
         idmap_take(&w->peers, wp->id);
+    udp_flush(w->udp); /* what waits needs the peer's path */
     peer_destroy(wp->peer);
     free(wp);
     WORKER_COUNT(w, peers, -1u);

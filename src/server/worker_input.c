@@ -5,6 +5,8 @@
 /*
  * The way of a datagram: its first byte says what it is (RFC 7983, 7), its source address or, for
  * STUN, its user name says whose it is. Only an authenticated STUN check makes an address known.
+ * SRTP is collected and decrypted in batches, in the order in which it came; what STUN and DTLS
+ * change does not concern packets that wait.
  */
 
 enum datagram_kind { DATAGRAM_STUN, DATAGRAM_DTLS, DATAGRAM_RTP, DATAGRAM_RTCP, DATAGRAM_OTHER };
@@ -48,18 +50,19 @@ static void handle_dtls(struct worker *w, struct worker_peer *wp, const struct u
     worker__drain_peer(w, wp);
 }
 
-static void count_srtp_drop(struct worker *w, int err)
-{
-    if (err == ERR_SEC_REPLAY)
-        WORKER_COUNT(w, drop_srtp_replay, 1);
-    else
-        WORKER_COUNT(w, drop_srtp_auth, 1);
-}
+/* ---- media ---- */
 
-static void handle_rtp(struct worker *w, struct worker_peer *wp, const struct udp_datagram *d)
+/* The receive buffer's bytes are decrypted straight into the buffer that the node will share. */
+static void collect(struct worker *w, struct worker_peer *wp, const struct udp_datagram *d,
+                    bool is_rtcp)
 {
+    struct worker_input *in = &w->input;
     if (d->size > PKT_SIZE_MAX) {
         WORKER_COUNT(w, drop_malformed, 1);
+        return;
+    }
+    if (wp->receive == NULL) { /* no keys yet */
+        WORKER_COUNT(w, drop_srtp_auth, 1);
         return;
     }
     struct pkt *pkt = pkt_take(w->pool);
@@ -67,30 +70,45 @@ static void handle_rtp(struct worker *w, struct worker_peer *wp, const struct ud
         WORKER_COUNT(w, drop_no_buffer, 1);
         return;
     }
-    int size = peer_unprotect_rtp(wp->peer, d->data, d->size, pkt->data, PKT_SIZE_MAX, w->now);
-    if (size < 0) {
-        count_srtp_drop(w, size);
+    in->jobs[in->count] = (struct sec_srtp_job){.srtp = wp->receive,
+                                                .src = d->data,
+                                                .head_size = (uint16_t)d->size,
+                                                .dst = pkt->data,
+                                                .dst_size = PKT_SIZE_MAX,
+                                                .is_rtcp = is_rtcp};
+    in->pkts[in->count] = pkt;
+    in->peers[in->count] = wp->id;
+    if (++in->count == WORKER_BATCH)
+        worker__finish_input(w);
+}
+
+static void hand_in(struct worker *w, const struct sec_srtp_job *job, struct pkt *pkt,
+                    sfu_peer_id peer)
+{
+    if (job->result == ERR_SEC_REPLAY) {
+        WORKER_COUNT(w, drop_srtp_replay, 1);
+    } else if (job->result < 0) {
+        WORKER_COUNT(w, drop_srtp_auth, 1);
+    } else if (job->is_rtcp) {
+        sfu_node_handle_rtcp(w->node, peer, pkt->data, (size_t)job->result, w->now);
     } else {
-        pkt->size = (uint16_t)size;
+        pkt->size = (uint16_t)job->result;
         pkt->arrived = w->now;
-        sfu_node_handle_rtp(w->node, wp->id, pkt, w->now);
+        sfu_node_handle_rtp(w->node, peer, pkt, w->now);
     }
     pkt_unref(pkt); /* the node keeps its own reference */
 }
 
-static void handle_rtcp(struct worker *w, struct worker_peer *wp, const struct udp_datagram *d)
+void worker__finish_input(struct worker *w)
 {
-    uint8_t plain[PKT_SIZE_MAX];
-    if (d->size > sizeof(plain)) {
-        WORKER_COUNT(w, drop_malformed, 1);
-        return;
-    }
-    int size = peer_unprotect_rtcp(wp->peer, d->data, d->size, plain, sizeof(plain), w->now);
-    if (size < 0)
-        count_srtp_drop(w, size);
-    else
-        sfu_node_handle_rtcp(w->node, wp->id, plain, (size_t)size, w->now);
+    struct worker_input *in = &w->input;
+    sec_srtp_unprotect_batch(in->jobs, in->count);
+    for (size_t i = 0; i < in->count; i++)
+        hand_in(w, &in->jobs[i], in->pkts[i], in->peers[i]);
+    in->count = 0;
 }
+
+/* ---- demultiplexing ---- */
 
 void worker__handle_datagram(struct worker *w, const struct udp_datagram *d)
 {
@@ -110,8 +128,6 @@ void worker__handle_datagram(struct worker *w, const struct udp_datagram *d)
         WORKER_COUNT(w, drop_unknown_addr, 1);
     else if (kind == DATAGRAM_DTLS)
         handle_dtls(w, wp, d);
-    else if (kind == DATAGRAM_RTP)
-        handle_rtp(w, wp, d);
     else
-        handle_rtcp(w, wp, d);
+        collect(w, wp, d, kind == DATAGRAM_RTCP);
 }

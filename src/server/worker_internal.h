@@ -15,6 +15,8 @@
 #include "net/loop.h"
 #include "net/tcp.h"
 #include "net/udp.h"
+#include "peer/peer.h"
+#include "secure/srtp.h"
 #include "server/worker.h"
 #include "sfu/node.h"
 
@@ -29,6 +31,7 @@
 #define WORKER_TCP_PENDING_MAX 128 /* accepted, ufrag not yet seen */
 #define WORKER_TCP_PENDING_US  MONO_S(10)
 #define WORKER_ADDRS_PER_PEER  16
+#define WORKER_BATCH           64 /* packets that go through the ciphers together */
 
 /* A peer as the worker holds it. */
 struct worker_peer {
@@ -37,6 +40,9 @@ struct worker_peer {
     struct timer timer;
     bool is_connected;
     struct addr media_from, media_to;
+    struct udp_path path;            /* the same, prepared for sending */
+    struct sec_srtp *send, *receive; /* the peer's; NULL before the keys are there */
+    uint16_t rtp_growth;             /* bytes that protection adds */
     char ufrags[2][PEER_UFRAG_SIZE]; /* current and, after an ICE restart, the one before */
 };
 
@@ -54,6 +60,21 @@ struct worker_handover {
     int fd;
     size_t size;
     uint8_t bytes[TCP_FRAME_MAX + 2];
+};
+
+/* SRTP packets of one received batch, on their way to the node. */
+struct worker_input {
+    size_t count;
+    struct sec_srtp_job jobs[WORKER_BATCH];
+    struct pkt *pkts[WORKER_BATCH]; /* where they are decrypted to */
+    sfu_peer_id peers[WORKER_BATCH];
+};
+
+/* Packets of the node on their way into the outgoing batch. */
+struct worker_output {
+    struct sfu_out outs[WORKER_BATCH];
+    struct sec_srtp_job jobs[WORKER_BATCH];
+    struct worker_peer *peers[WORKER_BATCH];
 };
 
 struct worker {
@@ -87,6 +108,8 @@ struct worker {
     uint32_t tcp_pending_count;
     mono_us now;     /* of this turn of the loop */
     bool has_events; /* the control thread must be woken */
+    struct worker_input input;
+    struct worker_output output;
     uint32_t relay_wake_mask;
 
     /* Written by the worker, read anywhere: relaxed atomics, statistics only. */
@@ -107,7 +130,10 @@ struct worker {
                           memory_order_relaxed)
 
 /* worker_input.c */
+/* SRTP waits for worker__finish_input(); until then the datagram's bytes must stay. */
 void worker__handle_datagram(struct worker *w, const struct udp_datagram *d);
+/* Decrypts what waits and hands it to the node; after every batch of datagrams. */
+void worker__finish_input(struct worker *w);
 
 /* worker_output.c */
 /* Sends what a peer has to say (STUN, DTLS) and turns its events into commands and media events. */

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define SRTP_TAIL_MAX 32 /* tag, SRTCP index */
-
 void worker__push_event(struct worker *w, const struct media_event *event, bool is_vital)
 {
     size_t limit = is_vital ? WORKER_EVENTS_MAX : WORKER_EVENTS_MAX - WORKER_EVENTS_SPARE;
@@ -19,21 +17,36 @@ void worker__push_event(struct worker *w, const struct media_event *event, bool 
     w->has_events = true;
 }
 
+static void send_tcp(struct worker *w, uint32_t conn, const uint8_t *data, size_t size)
+{
+    struct worker_tcp *t = worker__tcp_of(w, conn);
+    if (t == NULL || !tcp_conn_send(t->conn, data, size))
+        WORKER_COUNT(w, drop_send, 1);
+    else
+        worker__tcp_update_interest(w, t);
+}
+
 void worker__send(struct worker *w, const struct addr *from, const struct addr *to,
                   const uint8_t *data, size_t size)
 {
     WORKER_COUNT(w, packets_out, 1);
     WORKER_COUNT(w, bytes_out, size);
-    if (to->proto == ADDR_PROTO_UDP) {
-        memcpy(udp_reserve(w->udp, from, to, size), data, size);
-        udp_commit(w->udp, size);
+    if (to->proto == ADDR_PROTO_TCP) {
+        send_tcp(w, to->conn, data, size);
         return;
     }
-    struct worker_tcp *t = worker__tcp_of(w, to->conn);
-    if (t == NULL || !tcp_conn_send(t->conn, data, size))
-        WORKER_COUNT(w, drop_send, 1);
+    memcpy(udp_reserve(w->udp, from, to, size), data, size);
+    udp_commit(w->udp, size);
+}
+
+/* Media that lies in the outgoing batch already. */
+static void send_protected(struct worker *w, const struct worker_peer *wp, const uint8_t *data,
+                           size_t size)
+{
+    if (wp->media_to.proto == ADDR_PROTO_TCP)
+        send_tcp(w, wp->media_to.conn, data, size);
     else
-        worker__tcp_update_interest(w, t);
+        udp_append(w->udp, &wp->path, data, size);
 }
 
 /* ---- one peer: ICE, DTLS, data channels ---- */
@@ -59,10 +72,17 @@ static void report_sctp(struct worker *w, struct worker_peer *wp, const struct p
     worker__push_event(w, &e, false);
 }
 
+static void follow_media_path(struct worker *w, struct worker_peer *wp)
+{
+    udp_flush(w->udp); /* what waits goes the old way */
+    peer_media_path(wp->peer, &wp->media_from, &wp->media_to);
+    udp_path_init(w->udp, &wp->media_from, &wp->media_to, &wp->path);
+}
+
 static void set_connected(struct worker *w, struct worker_peer *wp, bool is_connected)
 {
+    follow_media_path(w, wp);
     wp->is_connected = is_connected;
-    peer_media_path(wp->peer, &wp->media_from, &wp->media_to);
     sfu_node_set_connected(w->node, wp->id, is_connected, w->now);
     worker__drain_node(w);
 }
@@ -86,7 +106,7 @@ static void handle_peer_event(struct worker *w, struct worker_peer *wp, const st
         report_sctp(w, wp, e);
         break;
     case PEER_EVENT_ADDR_CHANGED:
-        peer_media_path(wp->peer, &wp->media_from, &wp->media_to);
+        follow_media_path(w, wp);
         break;
     case PEER_EVENT_ADDR_ADDED:
         if (addrmap_set(&w->addrs, &e->addr, wp) < 0)
@@ -98,11 +118,22 @@ static void handle_peer_event(struct worker *w, struct worker_peer *wp, const st
     }
 }
 
+/* The keys are there once DTLS is done, and stay. */
+static void follow_keys(struct worker_peer *wp)
+{
+    if (wp->send != NULL || peer_srtp_send(wp->peer) == NULL)
+        return;
+    wp->send = peer_srtp_send(wp->peer);
+    wp->receive = peer_srtp_receive(wp->peer);
+    wp->rtp_growth = (uint16_t)sec_srtp_rtp_growth(wp->send);
+}
+
 void worker__drain_peer(struct worker *w, struct worker_peer *wp)
 {
     struct peer_event event;
     struct peer_out out;
     bool is_busy;
+    follow_keys(wp);
     do {
         is_busy = false;
         while (peer_poll_event(wp->peer, &event) == 1) {
@@ -119,58 +150,69 @@ void worker__drain_peer(struct worker *w, struct worker_peer *wp)
 
 /* ---- the node: media ---- */
 
-static int protect(struct worker_peer *wp, const struct sfu_out *out, uint8_t *dst, size_t dst_size)
+static size_t protected_size(const struct worker_peer *wp, const struct sfu_out *out)
 {
     if (out->is_rtcp)
-        return peer_protect_rtcp(wp->peer, out->rtcp, out->rtcp_size, dst, dst_size);
-    return peer_protect_rtp(wp->peer, out->head, out->head_size, out->prefix_size, out->body,
-                            out->body_size, dst, dst_size);
+        return (size_t)out->rtcp_size + SEC_SRTP_RTCP_GROWTH;
+    return (size_t)out->head_size + out->prefix_size + out->body_size + wp->rtp_growth;
 }
 
-static size_t protected_size_max(const struct sfu_out *out)
+static struct sec_srtp_job job_of(const struct worker_peer *wp, const struct sfu_out *out,
+                                  uint8_t *dst, size_t dst_size)
 {
-    size_t plain =
-        out->is_rtcp ? out->rtcp_size : (size_t)out->head_size + out->prefix_size + out->body_size;
-    return plain + SRTP_TAIL_MAX;
+    return (struct sec_srtp_job){.srtp = wp->send,
+                                 .src = out->is_rtcp ? out->rtcp : out->head,
+                                 .head_size = out->is_rtcp ? out->rtcp_size : out->head_size,
+                                 .prefix_size = out->prefix_size,
+                                 .body = out->body,
+                                 .body_size = out->body_size,
+                                 .is_rtcp = out->is_rtcp,
+                                 .dst = dst,
+                                 .dst_size = dst_size};
 }
 
-/* Encrypts straight into the batch that is sent; TCP goes through a frame on the stack. */
-static void send_media(struct worker *w, struct worker_peer *wp, const struct sfu_out *out)
+/* Gives each packet its place in the outgoing batch, one behind the other; the number of jobs. */
+static size_t place(struct worker *w, size_t out_count)
 {
-    size_t size_max = protected_size_max(out);
-    if (size_max > PEER_DATAGRAM_MAX) {
-        WORKER_COUNT(w, drop_malformed, 1);
-        return;
+    struct worker_output *o = &w->output;
+    uint8_t *dst = udp_room(w->udp, WORKER_BATCH * PEER_DATAGRAM_MAX);
+    struct worker_peer *wp = NULL;
+    size_t count = 0;
+    for (const struct sfu_out *out = o->outs; out < o->outs + out_count; out++) {
+        if (wp == NULL || wp->id != out->peer)
+            wp = idmap_get(&w->peers, out->peer);
+        if (wp == NULL || !wp->is_connected)
+            continue;
+        size_t size = protected_size(wp, out);
+        if (size > PEER_DATAGRAM_MAX) {
+            WORKER_COUNT(w, drop_malformed, 1);
+            continue;
+        }
+        o->peers[count] = wp;
+        o->jobs[count++] = job_of(wp, out, dst, size);
+        dst += size;
     }
-    if (wp->media_to.proto == ADDR_PROTO_TCP) {
-        uint8_t frame[PEER_DATAGRAM_MAX];
-        int size = protect(wp, out, frame, sizeof(frame));
-        if (size > 0)
-            worker__send(w, &wp->media_from, &wp->media_to, frame, (size_t)size);
-        else
-            WORKER_COUNT(w, drop_send, 1);
-        return;
-    }
-    uint8_t *dst = udp_reserve(w->udp, &wp->media_from, &wp->media_to, size_max);
-    int size = protect(wp, out, dst, size_max);
-    udp_commit(w->udp, size > 0 ? (size_t)size : 0);
-    if (size > 0) {
-        WORKER_COUNT(w, packets_out, 1);
-        WORKER_COUNT(w, bytes_out, (size_t)size);
-    } else {
-        WORKER_COUNT(w, drop_send, 1);
-    }
+    return count;
 }
 
+/* The outputs of one subscription lie together: equal sizes leave as one message. */
 static void drain_transmits(struct worker *w)
 {
-    struct sfu_out out;
-    struct worker_peer *wp = NULL;
-    while (sfu_node_poll_transmit(w->node, &out) == 1) {
-        if (wp == NULL || wp->id != out.peer)
-            wp = idmap_get(&w->peers, out.peer);
-        if (wp != NULL && wp->is_connected)
-            send_media(w, wp, &out);
+    struct worker_output *o = &w->output;
+    size_t out_count;
+    while ((out_count = sfu_node_poll_transmits(w->node, o->outs, WORKER_BATCH)) > 0) {
+        size_t count = place(w, out_count), sent = 0, bytes = 0;
+        sec_srtp_protect_batch(o->jobs, count);
+        for (size_t i = 0; i < count; i++) {
+            if (o->jobs[i].result < 0)
+                continue; /* its bytes stay behind: only what is appended is sent */
+            send_protected(w, o->peers[i], o->jobs[i].dst, (size_t)o->jobs[i].result);
+            bytes += (size_t)o->jobs[i].result;
+            sent++;
+        }
+        WORKER_COUNT(w, packets_out, sent);
+        WORKER_COUNT(w, bytes_out, bytes);
+        WORKER_COUNT(w, drop_send, count - sent);
     }
 }
 

@@ -76,6 +76,7 @@ static void handle_frames(struct worker *w, struct worker_tcp *t)
                                  .data = data,
                                  .size = size};
         worker__handle_datagram(w, &d);
+        worker__finish_input(w); /* the frame's bytes are gone with the next one */
     }
     worker__drain_node(w);
 }

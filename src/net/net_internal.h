@@ -1,0 +1,72 @@
+#ifndef TK_NET_NET_INTERNAL_H
+#define TK_NET_NET_INTERNAL_H
+
+/* The UDP socket's own struct, shared by udp.c (life, receiving) and udp_send.c (sending). */
+
+#include "net/udp.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+#define UDP_IN_MESSAGE_SIZE  65535       /* GRO joins datagrams up to the largest UDP payload */
+#define UDP_OUT_MESSAGES_MAX 512         /* of one sendmmsg */
+#define UDP_OUT_BYTES_MAX    (256 << 10) /* what the kernel reads is still in L2 */
+#define UDP_OUT_RUN_MAX      64          /* segments of a GSO message (UDP_MAX_SEGMENTS) */
+#define UDP_OUT_RUN_BYTES    65000       /* and their sum must fit one UDP length field */
+#define UDP_CONTROL_SIZE     128
+
+struct udp_in_message {
+    struct sockaddr_storage from;
+    _Alignas(8) uint8_t control[UDP_CONTROL_SIZE];
+};
+
+/* Datagrams of one size to one path, one behind the other; only the last may be shorter. */
+struct udp_out_message {
+    const struct udp_path *path;
+    const uint8_t *data;
+    uint32_t size;
+    uint16_t segment_size; /* of every datagram but the last */
+    uint8_t segments;
+    bool is_closed; /* a shorter datagram ended the run */
+};
+
+struct udp_socket {
+    int fd;
+    bool is_v6;
+    bool has_gso;
+    uint16_t port;
+
+    /* The batch being read: message `in_at` from byte `in_offset`. */
+    struct mmsghdr in_headers[UDP_IN_MESSAGES_MAX];
+    struct iovec in_vectors[UDP_IN_MESSAGES_MAX];
+    struct udp_in_message in_messages[UDP_IN_MESSAGES_MAX];
+    uint8_t *in_bytes;
+    int in_count, in_at;
+    size_t in_offset;
+    struct addr in_from, in_to;
+    size_t in_segment;
+
+    /* The batch being written: messages point into out_bytes. */
+    struct udp_out_message out_messages[UDP_OUT_MESSAGES_MAX];
+    struct mmsghdr out_headers[UDP_OUT_MESSAGES_MAX];
+    struct iovec out_vectors[UDP_OUT_MESSAGES_MAX];
+    _Alignas(8) uint8_t out_control[UDP_OUT_MESSAGES_MAX][UDP_CONTROL_SIZE];
+    uint8_t *out_bytes;
+    size_t out_count, out_size;
+
+    /* Paths made here, for udp_reserve(): at most one per message. */
+    struct udp_path own_paths[UDP_OUT_MESSAGES_MAX];
+    size_t own_count;
+    struct addr reserved_from, reserved_to; /* of the newest own path */
+
+    struct udp_stats stats;
+};
+
+#endif
