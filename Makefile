@@ -4,7 +4,7 @@ BUILD  := build
 PREFIX ?= /usr/local
 ARGS   ?=
 
-.PHONY: help run build web test lint format fuzz clean install setup setup-test
+.PHONY: record-instructions help run build web test lint format fuzz clean install setup setup-test
 
 help:
 	@echo "make run [ARGS=\"--port 8000\"]  set up, build, and show a live lesson"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint                      format, layers and style of C; types and lint of the web app"
 	@echo "make format                    put the sources into the project's format"
 	@echo "make fuzz [SECONDS=600]        run every fuzz target for that long"
+	@echo "make record-instructions       record the core's instructions per packet anew"
 	@echo "make install [PREFIX=/usr/local]"
 	@echo "make clean                     remove what was built (not ./data)"
 
@@ -38,6 +39,10 @@ format:
 SECONDS ?= 600
 fuzz: setup-test
 	@scripts/fuzz.sh $(SECONDS)
+
+record-instructions: setup-test
+	@cmake --preset release && cmake --build --preset release --target perf_core
+	@python3 tests/perf/instructions.py --record build/release/tests/perf/perf_core
 
 setup:
 	@scripts/setup.sh build

@@ -72,6 +72,7 @@ node_step() {
 count_step release scripts/build.sh
 count_step clip scripts/make-clip.sh
 count_step lint scripts/lint.sh
+count_step instructions python3 tests/perf/instructions.py build/release/tests/perf/perf_core
 count_step web-unit sh -c 'cd web && npm test --silent'
 ctest_step dev
 ctest_step tsan -L threads

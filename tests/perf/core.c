@@ -1,7 +1,7 @@
 /*
  * The clock-free core under a counter of instructions: one publisher, many subscribers, virtual
- * time, a fixed seed, so that two runs execute the same instructions. Run by tests/perf/record.py
- * under callgrind, which counts what happens below `measured()` only.
+ * time, a fixed seed, so that two runs execute the same instructions. Run by
+ * tests/perf/instructions.py under callgrind, which counts what happens below `measured()` only.
  *
  *   perf_core video|audio|lesson SUBSCRIBERS FRAMES      prints the number of packets sent
  *

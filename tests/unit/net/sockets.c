@@ -12,6 +12,7 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -98,15 +99,105 @@ static void test_udp_two_destinations_stay_apart(void **state)
         assert_int_equal(udp_open(&any, 0, &in[i]), 0);
         to[i] = loopback("127.0.0.1", udp_port(in[i]), ADDR_PROTO_UDP);
     }
-    for (int n = 0; n < 300; n++) /* more than one batch of messages */
+    for (int n = 0; n < 1200; n++) /* more than one batch of messages */
         send_numbered(out, &to[n % 2], sent[n % 2]++, 200);
     udp_flush(out);
     for (int i = 0; i < 2; i++) {
         drain(in[i], &expected[i]);
-        assert_int_equal(expected[i], 150);
+        assert_int_equal(expected[i], 600);
         udp_close(in[i]);
     }
     udp_close(out);
+}
+
+static size_t write_numbered(uint8_t *dst, uint32_t number, size_t size)
+{
+    put_u32be(dst, number);
+    for (size_t i = 4; i < size; i++)
+        dst[i] = (uint8_t)(size + i);
+    return size;
+}
+
+/*
+ * A batch written in place: equal sizes are one message, a shorter one closes it, what is not
+ * appended is not sent and parts the run around it, and paths stay apart.
+ */
+static void test_udp_appended_runs(void **state)
+{
+    (void)state;
+    static const struct {
+        int sizes[8]; /* 0 ends them; a negative one is written but not appended */
+        uint8_t paths[8];
+        size_t messages;
+    } cases[] = {
+        {{500, 500, 500, 120}, {0}, 1},       /* a shorter last one closes the run */
+        {{500, 500, 120, 500}, {0}, 2},       /* and nothing goes behind it */
+        {{500, 900}, {0}, 2},                 /* a longer one begins another */
+        {{500, 500, -500, 500, 500}, {0}, 2}, /* the encryption of one failed */
+        {{-500, -500}, {0}, 0},               /* of all */
+        {{500, 500, 500}, {0, 1, 0}, 3},
+    };
+    struct addr any = {0};
+    struct udp_socket *out, *in;
+    struct udp_path paths[2];
+    struct udp_stats before, after;
+    assert_int_equal(udp_open(&any, 0, &out), 0);
+    assert_int_equal(udp_open(&any, 0, &in), 0);
+    struct addr to = loopback("127.0.0.1", udp_port(in), ADDR_PROTO_UDP);
+    struct addr from = loopback("127.0.0.1", 0, ADDR_PROTO_UDP);
+    udp_path_init(out, &any, &to, &paths[0]);
+    udp_path_init(out, &from, &to, &paths[1]);
+    uint32_t sent = 0, expected = 0;
+    for (size_t c = 0; c < ARRAY_COUNT(cases); c++) {
+        udp_stats(out, &before);
+        uint8_t *dst = udp_room(out, 8 * UDP_DATAGRAM_MAX);
+        for (size_t i = 0; cases[c].sizes[i] != 0; i++) {
+            size_t size = write_numbered(dst, sent, (size_t)abs(cases[c].sizes[i]));
+            if (cases[c].sizes[i] > 0) {
+                udp_append(out, &paths[cases[c].paths[i]], dst, size);
+                sent++;
+            }
+            dst += size;
+        }
+        udp_flush(out);
+        drain(in, &expected);
+        udp_stats(out, &after);
+        assert_int_equal(expected, sent);
+        assert_int_equal(after.messages_out - before.messages_out, cases[c].messages);
+    }
+    udp_close(out);
+    udp_close(in);
+}
+
+/* More than a batch holds, in both measures: everything arrives, in order. */
+static void test_udp_appends_more_than_a_batch(void **state)
+{
+    (void)state;
+    struct addr any = {0};
+    struct udp_socket *out, *in;
+    struct udp_path paths[2];
+    assert_int_equal(udp_open(&any, 0, &out), 0);
+    assert_int_equal(udp_open(&any, 0, &in), 0);
+    struct addr to = loopback("127.0.0.1", udp_port(in), ADDR_PROTO_UDP);
+    for (int i = 0; i < 2; i++)
+        udp_path_init(out, &any, &to, &paths[i]);
+    uint32_t sent = 0, expected = 0;
+    for (int round = 0; round < 40; round++) {
+        size_t size = round % 2 == 0 ? 60 : 1300;
+        uint8_t *dst = udp_room(out, 64 * size);
+        for (int i = 0; i < 64; i++) { /* small ones: each a message of its own */
+            write_numbered(dst, sent++, size);
+            udp_append(out, &paths[round % 2 == 0 ? i % 2 : 0], dst, size);
+            dst += size;
+        }
+        if (round % 4 == 3) {
+            udp_flush(out);
+            drain(in, &expected);
+        }
+    }
+    assert_int_equal(expected, sent);
+    udp_close(out);
+    udp_close(in);
 }
 
 static void test_tcp_frames_survive_any_split(void **state)
@@ -161,6 +252,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_udp_runs),
         cmocka_unit_test(test_udp_two_destinations_stay_apart),
+        cmocka_unit_test(test_udp_appended_runs),
+        cmocka_unit_test(test_udp_appends_more_than_a_batch),
         cmocka_unit_test(test_tcp_frames_survive_any_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
