@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PKT_SIZE_MAX 1600 /* larger than any path MTU we meet; longer datagrams are dropped */
+#define PKT_SIZE_MAX 1500 /* the Internet's path MTU; longer datagrams are dropped */
 
 struct pkt_pool;
 
@@ -42,6 +42,9 @@ void pkt_pool_destroy(struct pkt_pool *pool);
 
 /* A buffer with one reference, size 0, or NULL when the pool is empty. Owner thread only. */
 struct pkt *pkt_take(struct pkt_pool *pool);
+
+/* Gives the memory back to the system if no buffer is out. Owner thread only. */
+void pkt_pool_trim(struct pkt_pool *pool);
 
 /* Buffers that are out now, for tests and statistics. Owner thread only; exact when no other thread
  * is dropping references. */

@@ -9,8 +9,9 @@
 
 #define READY_MAX       64
 #define UDP_BATCHES_MAX 4    /* batches read before the other work of a turn gets its chance */
-#define RING_PACKETS    1024 /* per video layer: about 3 s of 2.5 Mbit/s */
-#define RING_AGE_MAX    MONO_S(2)
+#define RELAYS_MAX      64   /* relays handled before what they caused is sent */
+#define RING_PACKETS    1024 /* per video layer, at most: 2 s of 5 Mbit/s */
+#define RING_AGE_MAX    (MONO_S(2) + MONO_MS(200)) /* a keyframe of 2 s can still be read out */
 
 int worker_create(const struct worker_config *config, struct worker **ret_worker)
 {
@@ -122,8 +123,12 @@ static void drain_commands(struct worker *w) ON_MEDIA
 static void drain_relays(struct worker *w, struct mailbox *m) ON_MEDIA
 {
     mailbox_clear(m);
-    for (struct sfu_relay r; mailbox_pop(m, &r);)
+    size_t count = 0;
+    for (struct sfu_relay r; mailbox_pop(m, &r);) {
         sfu_node_handle_relay(w->node, &r, w->now);
+        if (++count % RELAYS_MAX == 0)
+            worker__drain_node(w);
+    }
     worker__drain_node(w);
 }
 
@@ -143,7 +148,6 @@ static void drain_udp(struct worker *w) ON_MEDIA
         while (udp_next(w->udp, &d))
             worker__handle_datagram(w, &d);
         worker__finish_input(w);
-        worker__drain_node(w);
     }
 }
 

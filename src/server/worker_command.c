@@ -4,6 +4,7 @@
 #include "server/worker_internal.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +84,10 @@ void worker__remove_peer(struct worker *w, struct worker_peer *wp)
     peer_destroy(wp->peer);
     free(wp);
     WORKER_COUNT(w, peers, -1u);
+    if (w->peers.count == 0) { /* the lesson is over: the memory is for others now */
+        pkt_pool_trim(w->pool);
+        malloc_trim(0);
+    }
 }
 
 static int set_remote(struct worker *w, const struct media_command *c)

@@ -106,6 +106,7 @@ void worker__finish_input(struct worker *w)
     for (size_t i = 0; i < in->count; i++)
         hand_in(w, &in->jobs[i], in->pkts[i], in->peers[i]);
     in->count = 0;
+    worker__drain_node(w);
 }
 
 /* ---- demultiplexing ---- */

@@ -132,7 +132,7 @@ struct worker {
 /* worker_input.c */
 /* SRTP waits for worker__finish_input(); until then the datagram's bytes must stay. */
 void worker__handle_datagram(struct worker *w, const struct udp_datagram *d);
-/* Decrypts what waits and hands it to the node; after every batch of datagrams. */
+/* Decrypts what waits, hands it to the node and sends what follows; after every batch. */
 void worker__finish_input(struct worker *w);
 
 /* worker_output.c */

@@ -11,8 +11,8 @@
 
 static bool may_hold(const struct sfu_layer *l, const struct sfu_packet *p, bool is_newest)
 {
-    return l->sub_count >= SFU_HOLD_SUBS && l->track->config.kind == RTP_KIND_VIDEO && is_newest &&
-           !p->is_marker;
+    return l->sub_count >= SFU_MANY && l->pending_count < SFU_HOLD_PACKETS &&
+           l->track->config.kind == RTP_KIND_VIDEO && is_newest && !p->is_marker;
 }
 
 static void move_to(struct sfu_layer *l, struct list *queue)
@@ -33,6 +33,7 @@ void sfu__pending_add(struct sfu_layer *l, struct sfu_packet *p, bool is_newest,
     else
         l->pending_first = p;
     l->pending_last = p;
+    l->pending_count++;
     if (!may_hold(l, p, is_newest)) {
         move_to(l, &node->ready);
     } else if (list_is_empty(&l->fan_link)) {
@@ -48,6 +49,7 @@ void sfu__pending_purge(struct sfu_layer *l)
         p->is_pending = false;
     l->pending_first = NULL;
     l->pending_last = NULL;
+    l->pending_count = 0;
     list_remove(&l->fan_link);
     if (node->fan_layer == l)
         node->fan_layer = NULL;

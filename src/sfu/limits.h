@@ -20,6 +20,7 @@
 #define SFU_RESENDS_MAX 4096
 
 #define SFU_RING_AUDIO   64   /* packets kept of an audio track: 1.3 s at 20 ms */
+#define SFU_RING_FIRST   128  /* slots of a video layer before it is known to need more */
 #define SFU_RING_MIN     64   /* accepted for sfu_node_config.ring_packets */
 #define SFU_RING_MAX     8192 /* same */
 #define SFU_HISTORY_MAX  512  /* numbers remembered per video subscription: 24 bytes each */
@@ -30,10 +31,16 @@
 #define SFU_RESENT_MAX   10   /* answers to NACKs for one packet */
 #define SFU_AUDIO_ACTIVE 35   /* louder than -35 dBov counts as speech */
 
-/* A layer with at least this many receivers holds a frame until its last packet has come, but never
- * longer than SFU_HOLD: a frame that leaves as one costs less than its packets one by one. */
-#define SFU_HOLD_SUBS 8
-#define SFU_HOLD      MONO_MS(1)
+/* A layer with at least SFU_MANY receivers holds a frame until its last packet has come, but never
+ * longer than SFU_HOLD and not more than SFU_HOLD_PACKETS: a frame that leaves as one costs less
+ * than its packets one by one. */
+#define SFU_MANY         8
+#define SFU_HOLD         MONO_MS(1)
+#define SFU_HOLD_PACKETS 64
+
+/* How long packets are kept for retransmission. Only a layer with SFU_MANY receivers keeps them for
+ * the whole of sfu_node_config.ring_age_max, for those who join. */
+#define SFU_RING_AGE MONO_MS(600)
 
 /* A subscription may start from a keyframe in the ring that is at most so old, with at most so many
  * packets since; they leave in bursts, so that they do not overrun its line or delay others. */
@@ -41,6 +48,7 @@
 #define SFU_START_PACKETS 400
 #define SFU_START_BURST   24
 #define SFU_START_REST    MONO_MS(5)
+#define SFU_START_MARGIN  MONO_MS(150) /* younger than the ring by this: it is being read */
 
 /* A request for a keyframe is sent to the publisher once in this time per layer. */
 #define SFU_KEYFRAME_WAIT_LOW  MONO_MS(500)
@@ -60,8 +68,12 @@
 #define SFU_RTT_DEFAULT  MONO_MS(100)
 
 _Static_assert((SFU_RING_AUDIO & (SFU_RING_AUDIO - 1)) == 0, "a power of two");
+_Static_assert((SFU_RING_FIRST & (SFU_RING_FIRST - 1)) == 0, "a power of two");
 _Static_assert((SFU_HISTORY_MAX & (SFU_HISTORY_MAX - 1)) == 0, "a power of two");
 _Static_assert(SFU_EVENTS_FREE < SFU_EVENTS_MAX, "periodic events need room");
 _Static_assert(SFU_WANTED_LOWER > SFU_KEYFRAME_WAIT_HIGH, "a wish outlives a keyframe request");
+_Static_assert(SFU_START_PACKETS < SFU_HISTORY_MAX, "what a start sends can be asked for again");
+_Static_assert(SFU_START_PACKETS / SFU_START_BURST * SFU_START_REST < SFU_START_MARGIN,
+               "a start is over before its packets leave the ring");
 
 #endif

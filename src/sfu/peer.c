@@ -4,15 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Transport-wide feedback follows what the latest negotiation says. */
-static int set_twcc(struct sfu_peer *p, bool has_twcc)
+/* Transport-wide feedback is for publishers: most peers never need its memory. */
+int sfu__peer_open_twcc(struct sfu_peer *p)
 {
-    if (!has_twcc) {
-        free(p->twcc);
-        p->twcc = NULL;
-        return 0;
-    }
-    if (p->twcc != NULL)
+    if (!p->config.has_twcc || p->twcc != NULL)
         return 0;
     p->twcc = malloc(sizeof(*p->twcc));
     if (p->twcc == NULL)
@@ -36,14 +31,11 @@ int sfu_node_add_peer(struct sfu_node *node, const struct sfu_peer_config *confi
     cc_stepdown_init(&p->cc, node->now);
     p->quality_at = node->now + SFU_QUALITY;
     p->quality_from = node->now;
-    int err = set_twcc(p, config->has_twcc);
-    if (err == 0)
-        err = timers_set(&node->peer_timers, &p->timer, node->now + SFU_PEER_TICK);
+    int err = timers_set(&node->peer_timers, &p->timer, node->now + SFU_PEER_TICK);
     if (err == 0)
         err = idmap_put(&node->peers, config->peer, p);
     if (err < 0) {
         timers_cancel(&node->peer_timers, &p->timer);
-        free(p->twcc);
         free(p);
     }
     return err;
@@ -54,10 +46,15 @@ int sfu_node_set_peer(struct sfu_node *node, const struct sfu_peer_config *confi
     struct sfu_peer *p = idmap_get(&node->peers, config->peer);
     if (p == NULL)
         return ERR_NOT_FOUND;
-    int err = set_twcc(p, config->has_twcc);
-    if (err < 0)
-        return err;
     p->config = *config;
+    if (!config->has_twcc) {
+        free(p->twcc);
+        p->twcc = NULL;
+    } else if (!list_is_empty(&p->tracks)) {
+        int err = sfu__peer_open_twcc(p);
+        if (err < 0)
+            return err;
+    }
     LIST_FOR_EACH(it, &p->subs)
     sfu__sub_set_exts(CONTAINER_OF(it, struct sfu_sub, peer_link));
     return 0;

@@ -128,6 +128,12 @@ static void note_arrival(struct sfu_layer *l, const struct sfu_packet *p, mono_u
         sfu__keyframe_arrived(l);
 }
 
+mono_us sfu__layer_age_max(const struct sfu_layer *l)
+{
+    mono_us age_max = l->track->node->config.ring_age_max;
+    return l->sub_count >= SFU_MANY ? age_max : TK_MIN(age_max, SFU_RING_AGE);
+}
+
 static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct sfu_arrival *in,
                                 uint8_t pt_index, mono_us now)
 {
@@ -149,7 +155,9 @@ static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct 
     p->pkt = pkt_ref(in->pkt);
     if (l->track->config.kind == RTP_KIND_VIDEO)
         sfu__start_note(l, p);
-    sfu__ring_trim(&l->ring, now - node->config.ring_age_max);
+    sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
+    if (l->ring.is_tight)
+        sfu__arm_earlier(&node->track_timers, &l->track->timer, now);
     return p;
 }
 

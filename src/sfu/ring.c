@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int sfu__ring_init(struct sfu_ring *r, uint32_t count)
+int sfu__ring_init(struct sfu_ring *r, uint32_t count, uint32_t count_max)
 {
-    *r = (struct sfu_ring){.mask = count - 1};
+    *r = (struct sfu_ring){.mask = count - 1, .mask_max = count_max - 1};
     r->slots = calloc(count, sizeof(r->slots[0]));
     return r->slots != NULL ? 0 : -ENOMEM;
 }
@@ -43,6 +43,21 @@ bool sfu__ring_is_jump(const struct sfu_ring *r, uint64_t seq)
     return r->end != 0 && seq > r->end + r->mask;
 }
 
+void sfu__ring_grow(struct sfu_ring *r)
+{
+    struct sfu_ring bigger = *r;
+    r->is_tight = false;
+    bigger.mask = 2 * r->mask + 1;
+    bigger.slots = r->mask < r->mask_max ? calloc(bigger.mask + 1, sizeof(r->slots[0])) : NULL;
+    if (bigger.slots == NULL)
+        return;
+    for (uint64_t seq = r->begin; seq < r->end; seq++)
+        *slot(&bigger, seq) = *slot(r, seq);
+    free(r->slots);
+    bigger.is_tight = false;
+    *r = bigger;
+}
+
 /* Moves the window on so that `seq` becomes its last number; false if a pending packet is in the
  * way. */
 static bool advance(struct sfu_ring *r, uint64_t seq)
@@ -56,6 +71,8 @@ static bool advance(struct sfu_ring *r, uint64_t seq)
     if (r->begin == r->end)
         r->begin = seq;
     r->end = seq + 1;
+    if (r->end - r->begin > (r->mask + UINT64_C(1)) / 4 * 3)
+        r->is_tight = r->mask < r->mask_max;
     return true;
 }
 

@@ -75,11 +75,16 @@ struct sfu_packet {
 /* The recent packets of one layer by extended sequence number: [begin, end), at most mask + 1. */
 struct sfu_ring {
     struct sfu_packet *slots;
-    uint32_t mask;
+    uint32_t mask, mask_max;
     uint64_t begin, end;
+    bool is_tight; /* three quarters are in use: grow when nothing is pending */
 };
 
-MUST_CHECK int sfu__ring_init(struct sfu_ring *r, uint32_t count);
+/* Both powers of two. -ENOMEM. */
+MUST_CHECK int sfu__ring_init(struct sfu_ring *r, uint32_t count, uint32_t count_max);
+/* Doubles the slots, up to the maximum; moves them, so that no pointer to a packet may be kept.
+ * Does nothing if there is no memory. */
+void sfu__ring_grow(struct sfu_ring *r);
 void sfu__ring_fini(struct sfu_ring *r);
 void sfu__ring_clear(struct sfu_ring *r);
 /* True if `seq` is so far ahead that everything in the ring would be thrown away. */
@@ -143,6 +148,7 @@ struct sfu_layer {
     struct list fan_link; /* in node->held or node->ready while something is pending */
     mono_us held_until;
     struct sfu_packet *pending_first, *pending_last;
+    uint32_t pending_count;
 
     /* Rate. */
     uint64_t bytes, bytes_before;
@@ -307,7 +313,12 @@ void sfu__track_destroy(struct sfu_track *t);
 struct sfu_bind *sfu__bind_find(struct sfu_peer *p, const struct rtp_view *v,
                                 const struct rtp_ext_set *exts);
 
+/* peer.c */
+int sfu__peer_open_twcc(struct sfu_peer *p);
+
 /* receive.c */
+/* How old a packet may grow in the layer's ring. */
+mono_us sfu__layer_age_max(const struct sfu_layer *l);
 struct sfu_arrival {
     struct pkt *pkt;
     struct rtp_view view;

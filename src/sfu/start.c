@@ -129,7 +129,8 @@ static const struct sfu_packet *start_of(const struct sfu_sub *s, const struct s
     if (l->start_seq == 0 || count > SFU_START_PACKETS || l->start_count != count)
         return NULL;
     const struct sfu_packet *p = sfu__ring_get(&l->ring, l->start_seq);
-    bool is_recent = p != NULL && now - p->arrived <= SFU_START_AGE;
+    mono_us age_max = TK_MIN(SFU_START_AGE, sfu__layer_age_max(l) - SFU_START_MARGIN);
+    bool is_recent = p != NULL && now - p->arrived <= age_max;
     bool is_new = is_recent && (s->mapper.layer < 0 || p->arrived > s->mapper.newest_at);
     return is_new && s->routes[p->pt_index].is_usable ? p : NULL;
 }

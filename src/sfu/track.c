@@ -31,9 +31,9 @@ static int open_layer(struct sfu_track *t, uint8_t index)
 {
     struct sfu_layer *l = &t->layers[index];
     if (l->ring.slots == NULL) {
-        uint32_t count = t->config.kind == RTP_KIND_VIDEO ? t->node->config.ring_packets
-                                                          : (uint32_t)SFU_RING_AUDIO;
-        int err = sfu__ring_init(&l->ring, count);
+        bool is_video = t->config.kind == RTP_KIND_VIDEO;
+        uint32_t max = is_video ? t->node->config.ring_packets : SFU_RING_AUDIO;
+        int err = sfu__ring_init(&l->ring, TK_MIN(max, (uint32_t)SFU_RING_FIRST), max);
         if (err < 0)
             return err;
     }
@@ -189,6 +189,8 @@ int sfu_node_add_track(struct sfu_node *node, const struct sfu_track_config *con
         return -ENOMEM;
     t->peer = peer;
     int err = open_layers(t);
+    if (err == 0 && peer != NULL)
+        err = sfu__peer_open_twcc(peer);
     if (err == 0)
         err = timers_set(&node->track_timers, &t->timer, node->now + SFU_TRACK_TICK);
     if (err == 0)
@@ -299,7 +301,9 @@ static void update_layer(struct sfu_layer *l, mono_us passed, mono_us now)
     if (l->is_live && now - l->last_at > SFU_LAYER_SILENT)
         l->is_live = false;
     if (l->ring.slots != NULL)
-        sfu__ring_trim(&l->ring, now - l->track->node->config.ring_age_max);
+        sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
+    if (l->ring.is_tight && l->pending_first == NULL)
+        sfu__ring_grow(&l->ring);
 }
 
 void sfu__track_tick(struct sfu_track *t, mono_us now)
@@ -318,6 +322,8 @@ void sfu__track_tick(struct sfu_track *t, mono_us now)
     for (size_t i = 0; i < t->config.layer_count; i++) {
         sfu__keyframe_tick(&t->layers[i], now);
         next = TK_MIN(next, TK_MAX(sfu__keyframe_next(&t->layers[i]), now + MONO_MS(1)));
+        if (t->layers[i].ring.is_tight)
+            next = now + SFU_HOLD; /* when nothing is pending any more */
     }
     sfu__wanted_update(t, false, now);
     sfu__arm(&t->node->track_timers, &t->timer, next);

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 
 #define PASSES 100000
 
@@ -78,10 +79,38 @@ static void test_references_cross_threads(void **state)
     pkt_pool_destroy(pool);
 }
 
+/* Only when nothing is out, the memory is given back; the pool is then as it was at first. */
+static void test_trim(void **state)
+{
+    (void)state;
+    enum { COUNT = 256 };
+    struct pkt_pool *pool;
+    struct pkt *pkts[COUNT];
+    assert_int_equal(pkt_pool_create(COUNT, &pool), 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            pkts[i] = pkt_take(pool);
+            assert_non_null(pkts[i]);
+            memset(pkts[i]->data, 0x55, PKT_SIZE_MAX);
+        }
+        pkt_pool_trim(pool);
+        for (int i = 0; i < COUNT; i++) {
+            assert_int_equal(pkts[i]->data[PKT_SIZE_MAX - 1], 0x55);
+            pkt_unref(pkts[i]);
+        }
+        const uint8_t *inside = pkts[COUNT / 2]->data;
+        pkt_pool_trim(pool);
+        assert_int_equal(inside[0], 0);
+        assert_int_equal(pkt_pool_used(pool), 0);
+    }
+    pkt_pool_destroy(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pool_runs_empty_and_refills),
+        cmocka_unit_test(test_trim),
         cmocka_unit_test(test_references_cross_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

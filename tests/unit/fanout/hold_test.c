@@ -4,7 +4,7 @@
  */
 #include "room.h"
 
-#define MANY (SFU_HOLD_SUBS + 2)
+#define MANY (SFU_MANY + 2)
 
 static struct room *room_with(sfu_peer_id viewers)
 {
@@ -97,10 +97,10 @@ static void test_late_packet_leaves_at_once(void **state)
 static void test_few_and_audio_leave_at_once(void **state)
 {
     (void)state;
-    struct room *r = room_with(SFU_HOLD_SUBS - 1);
+    struct room *r = room_with(SFU_MANY - 1);
     room_packet(r, ROOM_VIDEO, r->seq++, true, false, false);
     room_drain(r);
-    assert_int_equal(r->out_count, SFU_HOLD_SUBS - 1);
+    assert_int_equal(r->out_count, SFU_MANY - 1);
     for (sfu_peer_id peer = 100; peer < 100 + MANY; peer++)
         room_join(r, peer, ROOM_AUDIO);
     for (uint16_t seq = 0; seq < 5; seq++) {

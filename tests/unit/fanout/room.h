@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROOM_OUTS_MAX 65536
+#define ROOM_OUTS_MAX (1 << 18)
 #define ROOM_VIDEO    1u /* track ids */
 #define ROOM_AUDIO    2u
 #define ROOM_PEER     1u /* the publisher */

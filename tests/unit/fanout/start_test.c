@@ -13,11 +13,12 @@ static void play(struct room *r, int frames)
         room_frame(r, FRAME_PACKETS, false);
 }
 
-/* A first viewer is there, and its request was answered. */
+/* Many viewers are there, and their request was answered. */
 static struct room *lesson(void)
 {
     struct room *r = room_new();
-    room_join(r, 10, ROOM_VIDEO);
+    for (sfu_peer_id peer = 10; peer < 10 + SFU_MANY; peer++)
+        room_join(r, peer, ROOM_VIDEO);
     play(r, 3);
     room_frame(r, KEY_PACKETS, true);
     assert_int_equal(room_count(r, 10), KEY_PACKETS);
@@ -77,6 +78,42 @@ static void test_old_keyframe_is_not_used(void **state)
     assert_int_equal(room_keyframes_asked(r), asked + 1);
     room_frame(r, KEY_PACKETS, true);
     assert_int_equal(room_count(r, 20), KEY_PACKETS);
+    room_free(r);
+}
+
+/* The ring of a layer that few watch is short; so is then the way back to a keyframe. */
+static void test_few_keep_little(void **state)
+{
+    (void)state;
+    struct room *r = room_new();
+    room_join(r, 10, ROOM_VIDEO);
+    room_frame(r, KEY_PACKETS, true);
+    play(r, 10);
+    uint64_t asked = room_keyframes_asked(r);
+    room_join(r, 20, ROOM_VIDEO);
+    room_pass(r, MONO_MS(30));
+    assert_int_equal(room_count(r, 20), KEY_PACKETS + 10 * FRAME_PACKETS);
+    play(r, 20);
+    assert_true(pkt_pool_used(r->pool) < SFU_RING_AGE / MONO_MS(33) * FRAME_PACKETS + 5);
+    room_join(r, 21, ROOM_VIDEO);
+    room_pass(r, MONO_MS(30));
+    assert_int_equal(room_count(r, 21), 0);
+    assert_int_equal(room_keyframes_asked(r), asked + 1);
+    room_free(r);
+}
+
+/* A ring begins small; a fast stream makes it grow before what is needed has left it. */
+static void test_ring_grows(void **state)
+{
+    (void)state;
+    struct room *r = lesson();
+    play(r, 10);
+    for (int i = 0; i < 10; i++)
+        room_frame(r, 32, false);
+    room_join(r, 20, ROOM_VIDEO);
+    room_pass(r, MONO_MS(100));
+    assert_int_equal(room_count(r, 20), KEY_PACKETS + 10 * FRAME_PACKETS + 10 * 32);
+    room_check_order(r, 20);
     room_free(r);
 }
 
@@ -199,6 +236,8 @@ int main(void)
         cmocka_unit_test(test_joins_from_the_ring),
         cmocka_unit_test(test_catches_up_with_a_moving_end),
         cmocka_unit_test(test_old_keyframe_is_not_used),
+        cmocka_unit_test(test_few_keep_little),
+        cmocka_unit_test(test_ring_grows),
         cmocka_unit_test(test_too_many_packets),
         cmocka_unit_test(test_hole),
         cmocka_unit_test(test_first_packet_comes_last),
