@@ -198,13 +198,9 @@ static mono_us wait_time(const struct worker *w) ON_MEDIA
     return TK_MAX(next - mono_now(), 0);
 }
 
-/* Wakes whoever got something during this turn, once each. */
-static void wake_others(struct worker *w) ON_MEDIA
+/* Wakes the control thread if it got something during this turn. */
+static void wake_control(struct worker *w) ON_MEDIA
 {
-    for (size_t i = 0; i < WORKERS_MAX; i++)
-        if (w->relay_wake_mask >> i & 1u)
-            mailbox_wake(&w->others[i]->relays[w->config.index]);
-    w->relay_wake_mask = 0;
     if (w->has_events)
         w->config.on_events(w->config.user);
     w->has_events = false;
@@ -223,7 +219,7 @@ static void *run(void *arg)
             handle_ready(w, &ready[i]);
         handle_timers(w);
         udp_flush(w->udp);
-        wake_others(w);
+        wake_control(w);
     }
     return NULL;
 }

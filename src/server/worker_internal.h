@@ -110,7 +110,6 @@ struct worker {
     bool has_events; /* the control thread must be woken */
     struct worker_input input;
     struct worker_output output;
-    uint32_t relay_wake_mask;
 
     /* Written by the worker, read anywhere: relaxed atomics, statistics only. */
     struct {

@@ -216,21 +216,31 @@ static void drain_transmits(struct worker *w)
     }
 }
 
+/* Wakes each worker once for the whole batch; one that is awake costs nothing. */
+static void wake_workers(struct worker *w, uint32_t mask)
+{
+    for (size_t i = 0; i < w->config.worker_count; i++)
+        if (mask >> i & 1u)
+            mailbox_wake(&w->others[i]->relays[w->config.index]);
+}
+
 static void drain_relays(struct worker *w)
 {
     struct sfu_relay relay;
+    uint32_t woken = 0;
     while (sfu_node_poll_relay(w->node, &relay) == 1) {
         for (size_t i = 0; i < w->config.worker_count; i++) {
             if (!(relay.worker_mask >> i & 1u) || w->others[i] == NULL)
                 continue;
             if (mailbox_push(&w->others[i]->relays[w->config.index], &relay)) {
-                w->relay_wake_mask |= 1u << i;
+                woken |= UINT32_C(1) << i;
             } else {
                 pkt_unref(relay.pkt);
                 WORKER_COUNT(w, drop_relay_full, 1);
             }
         }
     }
+    wake_workers(w, woken);
 }
 
 static void drain_events(struct worker *w)
@@ -245,9 +255,10 @@ static void drain_events(struct worker *w)
     }
 }
 
+/* The other workers first: they do their share while we do ours. */
 void worker__drain_node(struct worker *w)
 {
-    drain_transmits(w);
     drain_relays(w);
+    drain_transmits(w);
     drain_events(w);
 }
