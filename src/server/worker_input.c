@@ -52,6 +52,15 @@ static void handle_dtls(struct worker *w, struct worker_peer *wp, const struct u
 
 /* ---- media ---- */
 
+static void count_failure(struct worker *w, struct worker_peer *wp, int err)
+{
+    peer_note_unprotect_failure(wp->peer, err);
+    if (err == ERR_SEC_REPLAY)
+        WORKER_COUNT(w, drop_srtp_replay, 1);
+    else
+        WORKER_COUNT(w, drop_srtp_auth, 1);
+}
+
 /* The receive buffer's bytes are decrypted straight into the buffer that the node will share. */
 static void collect(struct worker *w, struct worker_peer *wp, const struct udp_datagram *d,
                     bool is_rtcp)
@@ -62,7 +71,7 @@ static void collect(struct worker *w, struct worker_peer *wp, const struct udp_d
         return;
     }
     if (wp->receive == NULL) { /* no keys yet */
-        WORKER_COUNT(w, drop_srtp_auth, 1);
+        count_failure(w, wp, ERR_STATE);
         return;
     }
     struct pkt *pkt = pkt_take(w->pool);
@@ -77,24 +86,22 @@ static void collect(struct worker *w, struct worker_peer *wp, const struct udp_d
                                                 .dst_size = PKT_SIZE_MAX,
                                                 .is_rtcp = is_rtcp};
     in->pkts[in->count] = pkt;
-    in->peers[in->count] = wp->id;
+    in->peers[in->count] = wp;
     if (++in->count == WORKER_BATCH)
         worker__finish_input(w);
 }
 
 static void hand_in(struct worker *w, const struct sec_srtp_job *job, struct pkt *pkt,
-                    sfu_peer_id peer)
+                    struct worker_peer *wp)
 {
-    if (job->result == ERR_SEC_REPLAY) {
-        WORKER_COUNT(w, drop_srtp_replay, 1);
-    } else if (job->result < 0) {
-        WORKER_COUNT(w, drop_srtp_auth, 1);
+    if (job->result < 0) {
+        count_failure(w, wp, job->result);
     } else if (job->is_rtcp) {
-        sfu_node_handle_rtcp(w->node, peer, pkt->data, (size_t)job->result, w->now);
+        sfu_node_handle_rtcp(w->node, wp->id, pkt->data, (size_t)job->result, w->now);
     } else {
         pkt->size = (uint16_t)job->result;
         pkt->arrived = w->now;
-        sfu_node_handle_rtp(w->node, peer, pkt, w->now);
+        sfu_node_handle_rtp(w->node, wp->id, pkt, w->now);
     }
     pkt_unref(pkt); /* the node keeps its own reference */
 }

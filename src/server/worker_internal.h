@@ -67,7 +67,7 @@ struct worker_input {
     size_t count;
     struct sec_srtp_job jobs[WORKER_BATCH];
     struct pkt *pkts[WORKER_BATCH]; /* where they are decrypted to */
-    sfu_peer_id peers[WORKER_BATCH];
+    struct worker_peer *peers[WORKER_BATCH];
 };
 
 /* Packets of the node on their way into the outgoing batch. */
