@@ -90,8 +90,8 @@ struct rtp_mapper {
     uint64_t picture_floor; /* source ids up to here are forgotten */
     uint8_t tl0_offset;
     uint8_t tl0_out_newest;
-    uint64_t drops[RTP_MAPPER_DROPS_MAX]; /* extended source ids left out, ascending */
     uint8_t drop_count;
+    uint64_t drops[RTP_MAPPER_DROPS_MAX]; /* extended source ids left out, ascending */
 };
 
 /* `entries` holds `count` entries, a power of two up to 32,768; the caller frees it. Start values

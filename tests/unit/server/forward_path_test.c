@@ -4,235 +4,22 @@
  * encryption fails is not sent. Method: a worker without its thread over real sockets, with peers
  * that have keys but no handshake; malloc and the locks of the C library are counted.
  */
-#include "unit/cmocka_all.h"
 #include "unit/server/counted.h"
+#include "unit/server/path_bench.h"
 
-#include "base/bytes.h"
-#include "server/worker_internal.h"
+#define FRAMES_WARM 180 /* until the ring has its full size */
+#define FRAMES      100
 
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define VIEWERS       20
-#define FRAME_PACKETS 6
-#define PAYLOAD       900
-#define FRAMES_WARM   180 /* until the ring has its full size */
-#define FRAMES        100
-#define PUBLISHER     1u
-#define TRACK         1u
-
-struct viewer {
-    struct worker_peer wp;
-    struct sec_srtp *send, *receive; /* the server's side, the viewer's */
-    uint16_t next_seq;
-    size_t count;
-};
-
-struct bench {
-    struct worker *w;
-    struct udp_socket *publisher_udp, *viewers_udp;
-    struct worker_peer publisher;
-    struct sec_srtp *publisher_send, *publisher_receive; /* its own, the server's */
-    struct sec_srtp *reports_send, *reports_receive;     /* the way back */
-    struct udp_path to_worker;
-    struct viewer viewers[VIEWERS];
-    uint16_t seq;
-    uint32_t ts;
-};
-
-static void make_pair(uint8_t seed, struct sec_srtp **ret_send, struct sec_srtp **ret_receive)
+/* As play_frame(); returns what was counted while the worker had its turn. */
+static uint64_t play_counted(struct bench *b) ON_MEDIA
 {
-    struct sec_srtp_keys keys = {.profile = SEC_PROFILE_AEAD_AES_128_GCM};
-    memset(keys.key, seed, sizeof(keys.key));
-    memset(keys.salt, seed + 1, sizeof(keys.salt));
-    assert_int_equal(sec_srtp_create(&keys, SEC_SEND, ret_send), 0);
-    assert_int_equal(sec_srtp_create(&keys, SEC_RECEIVE, ret_receive), 0);
-}
-
-/* A peer as it is once ICE and DTLS are done. */
-static void add_peer(struct bench *b, struct worker_peer *wp, sfu_peer_id id,
-                     const struct addr *remote)
-{
-    const struct addr any = {0};
-    const struct sfu_peer_config config = {.peer = id};
-    wp->id = id;
-    wp->is_connected = true;
-    wp->media_to = *remote;
-    wp->rtp_growth = wp->send != NULL ? (uint16_t)sec_srtp_rtp_growth(wp->send) : 0;
-    udp_path_init(b->w->udp, &any, remote, &wp->path);
-    assert_int_equal(idmap_put(&b->w->peers, id, wp), 0);
-    assert_int_equal(addrmap_set(&b->w->addrs, remote, wp), 0);
-    assert_int_equal(sfu_node_add_peer(b->w->node, &config), 0);
-    sfu_node_set_connected(b->w->node, id, true, b->w->now);
-    worker__drain_node(b->w);
-}
-
-static void add_viewer(struct bench *b, size_t i, const struct addr *remote)
-{
-    struct viewer *v = &b->viewers[i];
-    struct addr own = *remote;
-    own.ip[3] = (uint8_t)(1 + i); /* 127.0.0.x: all of them reach the one socket */
-    make_pair((uint8_t)(10 + i), &v->send, &v->receive);
-    v->wp.send = v->send;
-    add_peer(b, &v->wp, (sfu_peer_id)(100 + i), &own);
-    const struct sfu_sub_config sub = {.sub = (sfu_sub_id)(1 + i),
-                                       .track = TRACK,
-                                       .peer = v->wp.id,
-                                       .ssrc = (uint32_t)(5000 + i),
-                                       .pt_count = 1,
-                                       .pts = {{.pt = 96, .codec = RTP_CODEC_VP8}}};
-    const struct sfu_sub_target target = {.sub = sub.sub, .temporal_max = SFU_TEMPORAL_ALL};
-    assert_int_equal(sfu_node_add_sub(b->w->node, &sub, b->w->now), 0);
-    worker__drain_node(b->w);
-    sfu_node_set_sub_target(b->w->node, &target, b->w->now);
-    worker__drain_node(b->w);
-}
-
-static struct addr local(const struct udp_socket *s)
-{
-    struct addr a;
-    assert_int_equal(addr_parse_ip("127.0.0.1", &a), 0);
-    a.port = udp_port(s);
-    a.proto = ADDR_PROTO_UDP;
-    return a;
-}
-
-static void open_bench(struct bench *b)
-{
-    const struct addr any = {0};
-    const struct worker_config config = {
-        .worker_count = 1, .peer_count_max = 100, .pkt_count = 4096};
-    role_assert_media();
-    memset(b, 0, sizeof(*b));
-    assert_int_equal(worker_create(&config, &b->w), 0);
-    b->w->now = mono_now();
-    assert_int_equal(udp_open(&any, 0, &b->publisher_udp), 0);
-    assert_int_equal(udp_open(&any, 0, &b->viewers_udp), 0);
-    make_pair(1, &b->publisher_send, &b->publisher_receive);
-    make_pair(2, &b->reports_send, &b->reports_receive);
-    b->publisher.receive = b->publisher_receive;
-    b->publisher.send = b->reports_send;
-    struct addr remote = local(b->publisher_udp), worker = local(b->w->udp);
-    add_peer(b, &b->publisher, PUBLISHER, &remote);
-    udp_path_init(b->publisher_udp, &any, &worker, &b->to_worker);
-    const struct sfu_track_config track = {.track = TRACK,
-                                           .source_peer = PUBLISHER,
-                                           .kind = RTP_KIND_VIDEO,
-                                           .pt_count = 1,
-                                           .pts = {{.pt = 96, .codec = RTP_CODEC_VP8}},
-                                           .layer_count = 1,
-                                           .ssrcs = {TRACK}};
-    assert_int_equal(sfu_node_add_track(b->w->node, &track), 0);
-    remote = local(b->viewers_udp);
-    for (size_t i = 0; i < VIEWERS; i++)
-        add_viewer(b, i, &remote);
-}
-
-static void forget_peer(struct bench *b, struct worker_peer *wp)
-{
-    sfu_node_remove_peer(b->w->node, wp->id);
-    addrmap_remove(&b->w->addrs, &wp->media_to, wp);
-    idmap_take(&b->w->peers, wp->id);
-}
-
-static void close_bench(struct bench *b)
-{
-    for (size_t i = 0; i < VIEWERS; i++) {
-        forget_peer(b, &b->viewers[i].wp);
-        sec_srtp_destroy(b->viewers[i].send);
-        sec_srtp_destroy(b->viewers[i].receive);
-    }
-    forget_peer(b, &b->publisher);
-    sec_srtp_destroy(b->publisher_send);
-    sec_srtp_destroy(b->publisher_receive);
-    sec_srtp_destroy(b->reports_send);
-    sec_srtp_destroy(b->reports_receive);
-    udp_close(b->publisher_udp);
-    udp_close(b->viewers_udp);
-    worker_destroy(b->w);
-}
-
-/* ---- one turn of the loop ---- */
-
-static void publish_frame(struct bench *b, bool is_key)
-{
-    uint8_t head[12], body[PAYLOAD];
-    uint8_t *dst = udp_room(b->publisher_udp, FRAME_PACKETS * UDP_DATAGRAM_MAX);
-    for (size_t i = 0; i < FRAME_PACKETS; i++) {
-        head[0] = 0x80;
-        head[1] = (uint8_t)(96 | (i + 1 == FRAME_PACKETS ? 0x80 : 0));
-        put_u16be(head + 2, b->seq++);
-        put_u32be(head + 4, b->ts);
-        put_u32be(head + 8, TRACK);
-        memset(body, (int)i, sizeof(body));
-        body[0] = i == 0 ? 0x10 : 0x00;
-        body[1] = is_key ? 0 : 1;
-        int size = sec_srtp_protect(b->publisher_send, head, 12, 0, body, sizeof(body), dst, 1200);
-        assert_true(size > 0);
-        udp_append(b->publisher_udp, &b->to_worker, dst, (size_t)size);
-        dst += size;
-    }
-    b->ts += 3000;
-    udp_flush(b->publisher_udp);
-}
-
-static bool is_readable(const struct udp_socket *s)
-{
-    struct pollfd fd = {.fd = udp_fd(s), .events = POLLIN};
-    return poll(&fd, 1, 50) == 1;
-}
-
-/* What worker.c's loop does when its socket is readable. */
-static void turn(struct bench *b) ON_MEDIA
-{
-    struct udp_datagram d;
-    b->w->now = mono_now();
-    assert_true(udp_receive(b->w->udp) > 0);
-    while (udp_next(b->w->udp, &d))
-        worker__handle_datagram(b->w, &d);
-    worker__finish_input(b->w);
-    worker__drain_node(b->w);
-    if (sfu_node_next_timeout(b->w->node) <= b->w->now) {
-        sfu_node_handle_timeout(b->w->node, b->w->now);
-        worker__drain_node(b->w);
-    }
-    udp_flush(b->w->udp);
-}
-
-/* Decrypts what the viewers get, until `expected` have come; a packet's SSRC tells whose it is. */
-static void receive(struct bench *b, size_t expected)
-{
-    struct udp_datagram d;
-    uint8_t plain[PKT_SIZE_MAX];
-    size_t count = 0;
-    while (count < expected && is_readable(b->viewers_udp) && udp_receive(b->viewers_udp) > 0)
-        while (udp_next(b->viewers_udp, &d)) {
-            if (d.data[1] >= 192 && d.data[1] <= 223)
-                continue; /* sender reports */
-            uint32_t ssrc = get_u32be(d.data + 8);
-            assert_in_range(ssrc, 5000, 5000 + VIEWERS - 1);
-            struct viewer *v = &b->viewers[ssrc - 5000];
-            int size = sec_srtp_unprotect(v->receive, d.data, d.size, plain, sizeof(plain));
-            assert_int_equal(size, 12 + PAYLOAD);
-            if (v->count++ > 0)
-                assert_int_equal(get_u16be(plain + 2), v->next_seq);
-            count++;
-            v->next_seq = (uint16_t)(get_u16be(plain + 2) + 1);
-            assert_int_equal(plain[12 + 2], plain[12 + PAYLOAD - 1]);
-        }
-}
-
-static void play(struct bench *b, int frames, size_t viewers, uint64_t *ret_counted) ON_MEDIA
-{
-    for (int i = 0; i < frames; i++) {
-        publish_frame(b, i == 0 && b->seq <= FRAME_PACKETS);
-        assert_true(is_readable(b->w->udp));
-        uint64_t before = counted_calls();
-        turn(b);
-        *ret_counted += counted_calls() - before;
-        receive(b, viewers * FRAME_PACKETS);
-    }
+    publish_frame(b, b->seq == 0);
+    assert_true(is_readable(b->w->udp));
+    uint64_t before = counted_calls();
+    turn(b);
+    uint64_t counted = counted_calls() - before;
+    receive(b, VIEWERS * FRAME_PACKETS);
+    return counted;
 }
 
 static void test_no_allocation_and_no_lock(void **state)
@@ -240,14 +27,15 @@ static void test_no_allocation_and_no_lock(void **state)
     (void)state;
     static struct bench b;
     role_assert_media();
-    open_bench(&b);
+    open_bench(&b, 1);
     uint64_t before = counted_calls(), counted = 0;
     void *volatile something = malloc(16);
     free(something);
     assert_true(counted_calls() > before); /* the counter counts */
-    play(&b, FRAMES_WARM, VIEWERS, &counted);
-    counted = 0;
-    play(&b, FRAMES, VIEWERS, &counted);
+    for (int i = 0; i < FRAMES_WARM; i++)
+        play_frame(&b, VIEWERS);
+    for (int i = 0; i < FRAMES; i++)
+        counted += play_counted(&b);
     assert_int_equal(counted, 0);
     struct udp_stats stats;
     udp_stats(b.w->udp, &stats);
@@ -263,14 +51,15 @@ static void test_failed_encryption_is_not_sent(void **state)
 {
     (void)state;
     static struct bench b;
-    uint64_t counted = 0;
     role_assert_media();
-    open_bench(&b);
-    play(&b, 3, VIEWERS, &counted);
+    open_bench(&b, 1);
+    for (int i = 0; i < 3; i++)
+        play_frame(&b, VIEWERS);
     size_t before = b.viewers[7].count;
     uint64_t dropped = atomic_load(&b.w->stats.drop_send);
     b.viewers[7].wp.rtp_growth = 2; /* its packets get less room than they need */
-    play(&b, 5, VIEWERS - 1, &counted);
+    for (int i = 0; i < 5; i++)
+        play_frame(&b, VIEWERS - 1);
     receive(&b, 1); /* nothing more comes */
     assert_int_equal(b.viewers[7].count, before);
     assert_int_equal(atomic_load(&b.w->stats.drop_send) - dropped, 5 * FRAME_PACKETS);
