@@ -186,6 +186,13 @@ void http__signal_input(struct http_server *h);
 /* Drops the exchanges that still wait for signalling; their clients have gone. */
 void http__signal_abandon(struct http_server *h);
 
+/* ---- whip.c ---- */
+
+/* Needs a server with signalling. ERR_LIMIT. */
+MUST_CHECK int http__whip_add_routes(struct http_server *h);
+/* What OPTIONS adds for these addresses (RFC 9725, 4.2). */
+void http__whip_preflight(struct http_exchange *ex, const char *path);
+
 /* ---- static.c ---- */
 
 /* Answers from the web app's folder. */

@@ -28,6 +28,7 @@ static const struct {
     {WSI_TOKEN_HTTP_CONTENT_TYPE, offsetof(struct http_request, content_type)},
     {WSI_TOKEN_HTTP_ACCEPT, offsetof(struct http_request, accept)},
     {WSI_TOKEN_HTTP_ACCEPT_ENCODING, offsetof(struct http_request, accept_encoding)},
+    {WSI_TOKEN_HTTP_IF_MATCH, offsetof(struct http_request, if_match)},
     {WSI_TOKEN_HTTP_IF_NONE_MATCH, offsetof(struct http_request, if_none_match)},
     {WSI_TOKEN_HTTP_USER_AGENT, offsetof(struct http_request, user_agent)},
     {WSI_TOKEN_ORIGIN, offsetof(struct http_request, origin)},

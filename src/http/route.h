@@ -38,6 +38,7 @@ struct http_request {
     const char *content_type;
     const char *accept;
     const char *accept_encoding;
+    const char *if_match;
     const char *if_none_match;
     const char *user_agent;
     const char *origin;

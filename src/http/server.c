@@ -54,6 +54,7 @@ static void preflight(struct http_exchange *ex, struct lws *wsi)
                       "OPTIONS, HEAD, GET, POST, PUT, PATCH, DELETE");
     http_reply_header(ex, "access-control-allow-headers", asked);
     http_reply_header(ex, "access-control-max-age", "86400");
+    http__whip_preflight(ex, ex->in.request.path);
     http_reply(ex, 204, NULL, NULL, 0);
 }
 
@@ -362,6 +363,8 @@ int http_server_create(const struct http_config *config, struct http_server **re
     list_init(&h->waiting);
     lws_set_log_level(LLL_ERR | LLL_WARN, log_library);
     int rc = start(h, config);
+    if (rc == 0)
+        rc = http__whip_add_routes(h);
     if (rc != 0) {
         http_server_destroy(h);
         return rc;

@@ -26,6 +26,7 @@ void rtp_mapper_init(struct rtp_mapper *m, const struct rtp_mapper_config *confi
     m->layer = -1;
     m->picture_out_newest = (uint64_t)config->first_picture_id + (1u << 16);
     m->tl0_out_newest = config->first_tl0;
+    m->newest_at = config->goes_on_from;
 }
 
 /* ---- sequence numbers ---- */
@@ -173,7 +174,7 @@ static int64_t ticks(const struct rtp_mapper *m, mono_us us)
 
 static void switch_ts(struct rtp_mapper *m, uint32_t src_ts, const uint32_t *ts_delta, mono_us now)
 {
-    if (m->layer < 0) {
+    if (m->layer < 0 && m->newest_at == 0) {
         m->ts_offset = m->ts_newest - src_ts;
         return;
     }

@@ -78,7 +78,7 @@ struct rtp_mapper {
     uint64_t src_first;     /* first source number of the stretch */
     uint32_t ts_offset;     /* outgoing minus source, modulo 2^32 */
     uint32_t ts_newest;     /* newest outgoing timestamp */
-    mono_us newest_at;      /* when it was sent */
+    mono_us newest_at;      /* when it was sent; 0 = never */
     int8_t layer;           /* current source, -1 before the first switch */
 
     /* VP8: outgoing = source + offset - (frames left out before it). */
@@ -104,6 +104,8 @@ struct rtp_mapper_config {
     uint32_t first_ts;
     uint16_t first_picture_id;
     uint8_t first_tl0;
+    mono_us goes_on_from; /* when the stream's newest packet went out, for one that another mapper
+                             began: timestamps count on from there; 0 = a new stream */
 };
 
 void rtp_mapper_init(struct rtp_mapper *m, const struct rtp_mapper_config *config);

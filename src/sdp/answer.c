@@ -313,7 +313,8 @@ static int answer_all(struct sdp_session *answer, const struct sdp_session *offe
         int err = sdp_add_section(answer, &x.ours);
         if (err < 0)
             return err;
-        if (sdp__is_rejected(x.theirs) || (offer->has_bundle && !x.theirs->is_bundled)) {
+        if (x.plan.is_refused || sdp__is_rejected(x.theirs) ||
+            (offer->has_bundle && !x.theirs->is_bundled)) {
             answer_rejected(&x);
             continue;
         }

@@ -43,6 +43,7 @@ struct sdp_answer_section {
     uint8_t codec;        /* enum rtp_codec to be listed first (with its RTX); NONE: as offered */
     bool has_red;         /* negotiate audio/red (RFC 2198), listed first where the client sends */
     bool has_dtx;         /* opus: add usedtx=1 */
+    bool is_refused;      /* port 0, whatever is offered: a section that we do not want */
     bool is_stereo;       /* opus: add stereo=1;maxaveragebitrate=510000 */
 };
 

@@ -1,6 +1,6 @@
 #include "base/err.h"
 #include "base/strbuf.h"
-#include "sdp/sdp.h"
+#include "sdp/sdp_internal.h"
 
 #include <inttypes.h>
 
@@ -15,13 +15,18 @@ static void print_candidate(const struct sdp_candidate *c, size_t index, struct 
                   is_tcp ? " tcptype passive" : "");
 }
 
-static void print_transport(const struct sdp_section *m, struct strbuf *out)
+void sdp__print_candidates(const struct sdp_section *m, struct strbuf *out)
 {
-    static const char *const setups[] = {"", "actpass", "active", "passive"};
     for (size_t i = 0; i < m->candidate_count; i++)
         print_candidate(&m->candidates[i], i, out);
     if (m->has_end_of_candidates)
         strbuf_puts(out, "a=end-of-candidates\r\n");
+}
+
+static void print_transport(const struct sdp_section *m, struct strbuf *out)
+{
+    static const char *const setups[] = {"", "actpass", "active", "passive"};
+    sdp__print_candidates(m, out);
     if (m->ufrag[0] != '\0')
         strbuf_printf(out, "a=ice-ufrag:%s\r\n", m->ufrag);
     if (m->pwd[0] != '\0')

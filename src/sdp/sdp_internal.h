@@ -37,6 +37,9 @@ MUST_CHECK int sdp__parse_attribute(struct sdp_parser *p, const char *name, char
 /* After the last line of a section: RTX, FID groups, defaults of static payload types. */
 void sdp__finish_section(struct sdp_parser *p);
 
+/* The a=candidate lines of a section, and the line that ends them. */
+void sdp__print_candidates(const struct sdp_section *m, struct strbuf *out);
+
 /* ---- building, for answers and offers ---- */
 
 struct sdp_local;

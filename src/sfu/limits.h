@@ -26,6 +26,7 @@
 #define SFU_HISTORY_MAX  512  /* numbers remembered per video subscription: 24 bytes each */
 #define SFU_RTCP_SIZE    1200 /* one compound packet stays below any path MTU */
 #define SFU_NACKS_MAX    128  /* sequence numbers in one NACK, read or written */
+#define SFU_KEPT_MAX     32   /* SSRCs of one peer that subscriptions follow each other under */
 #define SFU_EXTS_MAX     5    /* header extensions that are passed through */
 #define SFU_BLOCK_MAX    16   /* bytes of written extensions kept with a packet */
 #define SFU_RESENT_MAX   10   /* answers to NACKs for one packet */

@@ -73,6 +73,7 @@ void sfu_node_remove_peer(struct sfu_node *node, sfu_peer_id peer)
     timers_cancel(&node->peer_timers, &p->timer);
     list_remove(&p->due_link);
     free(p->twcc);
+    free(p->kept);
     free(p);
 }
 

@@ -193,6 +193,19 @@ struct sfu_track {
 
 /* ---- peers ---- */
 
+/* Where a stream stands between two subscriptions under one SSRC. Numbers never go back: the SRTP
+ * key would meet the same packet index twice (RFC 3711, 9.1). */
+struct sfu_kept {
+    uint32_t ssrc;
+    bool was_sent;
+    uint16_t next_seq, next_rtx_seq;
+    uint32_t ts_newest;
+    mono_us newest_at;
+    uint16_t picture_id;
+    uint8_t tl0;
+    uint32_t packets, octets;
+};
+
 struct sfu_peer {
     /* Set at creation. */
     struct sfu_peer_config config;
@@ -204,6 +217,8 @@ struct sfu_peer {
     struct timer timer;
     struct list due_link;  /* in node->due_peers while RTCP has to be written */
     struct rtp_twcc *twcc; /* NULL if not negotiated */
+    struct sfu_kept *kept; /* one per SSRC with is_kept_ssrc that ever was */
+    size_t kept_count;
     struct cc_stepdown cc;
     mono_us rtt; /* 0 = unknown */
 
@@ -256,6 +271,13 @@ struct sfu_sub {
     struct rtp_sr_log sr_log;
     struct rtp_mapper_entry entries[]; /* the mapper's */
 };
+
+/* The record of the subscription's SSRC, made when there is none. ERR_LIMIT, -ENOMEM. */
+MUST_CHECK int sfu__kept_reserve(struct sfu_peer *p, uint32_t ssrc);
+/* Goes on where the SSRC stands; nothing to do for one that was never sent. */
+void sfu__kept_resume(struct sfu_sub *s, struct rtp_mapper_config *mapper);
+/* The subscription ends: notes where its SSRC stands. */
+void sfu__kept_note(struct sfu_sub *s);
 
 /* ---- the node ---- */
 

@@ -57,7 +57,7 @@ void sfu__sub_set_exts(struct sfu_sub *s)
 static void init_mapper(struct sfu_sub *s, uint32_t count)
 {
     struct rng *rng = &s->track->node->rng;
-    const struct rtp_mapper_config config = {
+    struct rtp_mapper_config config = {
         .entries = s->entries,
         .count = count,
         .clock_hz = s->track->clock_hz,
@@ -65,8 +65,9 @@ static void init_mapper(struct sfu_sub *s, uint32_t count)
         .first_ts = rng_u32(rng),
         .first_picture_id = (uint16_t)(rng_u32(rng) & 0x7fff),
         .first_tl0 = (uint8_t)rng_u32(rng)};
-    rtp_mapper_init(&s->mapper, &config);
     s->rtx_seq = (uint16_t)(rng_u32(rng) & 0x7fff);
+    sfu__kept_resume(s, &config);
+    rtp_mapper_init(&s->mapper, &config);
     s->mid_end = UINT64_MAX;
 }
 
@@ -112,10 +113,13 @@ int sfu_node_add_sub(struct sfu_node *node, const struct sfu_sub_config *config,
         return ERR_UNSUPPORTED;
     if (idmap_get(&node->subs, config->sub) != NULL)
         return ERR_EXISTS;
+    int err = config->is_kept_ssrc ? sfu__kept_reserve(p, config->ssrc) : 0;
+    if (err < 0)
+        return err;
     struct sfu_sub *s = sub_new(config, t, p, now);
     if (s == NULL)
         return -ENOMEM;
-    int err = idmap_put(&node->sub_ssrcs, sfu__ssrc_key(config->peer, config->ssrc), s);
+    err = idmap_put(&node->sub_ssrcs, sfu__ssrc_key(config->peer, config->ssrc), s);
     if (err == 0) {
         err = idmap_put(&node->subs, config->sub, s);
         if (err < 0)
@@ -134,6 +138,7 @@ int sfu_node_add_sub(struct sfu_node *node, const struct sfu_sub_config *config,
 void sfu__sub_destroy(struct sfu_sub *s)
 {
     struct sfu_node *node = s->track->node;
+    sfu__kept_note(s);
     sfu__sub_stop(s);
     list_remove(&s->wait_link);
     list_remove(&s->track_link);

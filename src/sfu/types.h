@@ -62,6 +62,7 @@ struct sfu_sub_config {
     struct rtp_pt pts[RTP_PTS_MAX]; /* what the subscriber accepts, by codec */
     char mid[RTP_MID_SIZE];         /* written as header extension if negotiated; "" = no */
     bool has_nack;
+    bool is_kept_ssrc; /* another subscription may follow under this SSRC: it goes on counting */
     char cname[SFU_CNAME_SIZE]; /* RTCP SDES: the same for all tracks of one publisher */
 };
 

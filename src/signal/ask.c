@@ -70,6 +70,10 @@ void signal__negotiate_asking(struct signal_participant *p)
     struct signal_transport *t = p->publisher;
     if (p->session == NULL || !p->was_active)
         return;
+    if (p->whip != NULL) { /* its sections are what it offered once */
+        signal__whip_place(p);
+        return;
+    }
     uint32_t audios = count_missing(p, RTP_KIND_AUDIO, t->asked_audio);
     uint32_t videos = count_missing(p, RTP_KIND_VIDEO, t->asked_video);
     bool has_waiting = count_waiting(p, RTP_KIND_AUDIO) + count_waiting(p, RTP_KIND_VIDEO) > 0;

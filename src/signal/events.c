@@ -12,6 +12,8 @@ static void on_connected(struct signal_transport *t)
     struct signal_participant *p = t->participant;
     t->is_connected = true;
     t->was_connected = true;
+    if (p->whip != NULL)
+        p->whip->lost_at = MONO_NEVER;
     if (t->dc != NULL)
         signal__dc_connected(t->dc);
     if (t == p->subscriber)
@@ -28,6 +30,10 @@ static void on_failed(struct signal_transport *t, int err)
     signal__quality_lost(p);
     if (p->session == NULL && !is_fatal)
         return; /* the hold for a resume runs already */
+    if (p->whip != NULL && !is_fatal) {
+        signal__whip_lost(p->whip);
+        return;
+    }
     signal__send_leave(p,
                        is_fatal ? LIVEKIT__DISCONNECT_REASON__MEDIA_FAILURE
                                 : LIVEKIT__DISCONNECT_REASON__CONNECTION_TIMEOUT,

@@ -21,6 +21,7 @@ static void sub_command(struct signal_sub *sub, enum media_command_kind kind)
         c->ssrc = section->ssrc;
         c->pt_count = section->pt_count;
         c->has_nack = section->has_nack;
+        c->is_kept_ssrc = sub->viewer->whip != NULL;
         memcpy(c->pts, section->pts, sizeof(c->pts));
         memcpy(c->mid, section->mid, sizeof(c->mid));
         strncpy(c->cname, sub->track->participant->sid, sizeof(c->cname) - 1);

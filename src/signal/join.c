@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "signal/admission_internal.h"
 #include "signal/join_params.h"
 #include "signal/pbjson.h"
 #include "signal/signal_internal.h"
@@ -12,43 +13,33 @@
 #include <string.h>
 
 #define SERVER_PROTOCOL 17
-#define REASON_SIZE     200
 
-/* A request on its way in; `room` may still be NULL when it is to be made. */
-struct joining {
-    struct join_params params;
-    struct token_claims claims;
-    bool has_params, has_claims;
-    int status; /* HTTP */
-    char reason[REASON_SIZE];
-};
-
-static int refuse(struct joining *j, int err, int status, const char *reason)
+int join__refuse(struct joining *j, int err, int status, const char *reason)
 {
     j->status = status;
     snprintf(j->reason, sizeof(j->reason), "%s", reason);
     return err;
 }
 
-static int check_token(struct signal *s, const struct signal_join_request *request, wall_ms wall,
-                       struct joining *j)
+int join__check_token(struct signal *s, const struct signal_join_request *request, wall_ms wall,
+                      struct joining *j)
 {
     char *token;
     int err = join_params_token(request, &token);
     if (err < 0)
-        return refuse(j, err, err_http_status(err), err_text(err));
+        return join__refuse(j, err, err_http_status(err), err_text(err));
     err = token_verify(s->config.keys, s->config.key_count, token, wall, &j->claims);
     free(token);
     if (err < 0)
-        return refuse(j, err, err_http_status(err), err_text(err));
+        return join__refuse(j, err, err_http_status(err), err_text(err));
     j->has_claims = true;
     const struct signal_grants *g = &j->claims.grants;
     if (!g->room_join)
-        return refuse(j, ERR_NOT_ALLOWED, 401, "no permissions to access the room");
+        return join__refuse(j, ERR_NOT_ALLOWED, 401, "no permissions to access the room");
     if (g->identity[0] == '\0')
-        return refuse(j, ERR_MALFORMED, 400, "identity cannot be empty");
+        return join__refuse(j, ERR_MALFORMED, 400, "identity cannot be empty");
     if (g->room[0] == '\0')
-        return refuse(j, ERR_MALFORMED, 400, "room name cannot be empty");
+        return join__refuse(j, ERR_MALFORMED, 400, "room name cannot be empty");
     return 0;
 }
 
@@ -68,19 +59,19 @@ static int check_params(const struct signal_join_request *request, struct joinin
     const char *reason = "malformed join request";
     int err = join_params_parse(request, &j->params, &reason);
     if (err < 0)
-        return refuse(j, err, err == -ENOMEM ? 503 : 400, reason);
+        return join__refuse(j, err, err == -ENOMEM ? 503 : 400, reason);
     j->has_params = true;
     const Livekit__JoinRequest *r = j->params.request;
     bool has_texts = r->metadata[0] != '\0' || r->n_participant_attributes > 0;
     if (has_texts && !j->claims.can_update_own_metadata)
-        return refuse(j, ERR_NOT_ALLOWED, 401, "permissions denied");
+        return join__refuse(j, ERR_NOT_ALLOWED, 401, "permissions denied");
     if (j->params.publish[0] == '\0')
         return 0;
     if (!j->claims.grants.can_publish)
-        return refuse(j, ERR_NOT_ALLOWED, 401, "permissions denied");
+        return join__refuse(j, ERR_NOT_ALLOWED, 401, "permissions denied");
     return append_suffix(j->claims.grants.identity, j->params.publish) == 0
                ? 0
-               : refuse(j, ERR_LIMIT, 400, "identity is too long");
+               : join__refuse(j, ERR_LIMIT, 400, "identity is too long");
 }
 
 static uint32_t counted(const struct signal_room *room)
@@ -110,13 +101,13 @@ static int check_policy(struct signal *s, struct joining *j)
         return 0;
     int err = s->policy.on_join(s->policy.user, g);
     if (err == ERR_NOT_FOUND || err == ERR_ROOM_NOT_FOUND)
-        return refuse(j, ERR_ROOM_NOT_FOUND, 404, err_text(ERR_ROOM_NOT_FOUND));
+        return join__refuse(j, ERR_ROOM_NOT_FOUND, 404, err_text(ERR_ROOM_NOT_FOUND));
     if (err < 0)
-        return refuse(j, err, err == ERR_CLOSED ? 403 : err_http_status(err), err_text(err));
+        return join__refuse(j, err, err == ERR_CLOSED ? 403 : err_http_status(err), err_text(err));
     return 0;
 }
 
-static int check_room(struct signal *s, struct joining *j)
+int join__check_room(struct signal *s, struct joining *j)
 {
     const struct signal_grants *g = &j->claims.grants;
     int err = check_policy(s, j);
@@ -124,27 +115,27 @@ static int check_room(struct signal *s, struct joining *j)
         return err;
     struct signal_room *room = signal__room_find(s, g->room);
     if (room == NULL && !s->config.is_auto_create)
-        return refuse(j, ERR_ROOM_NOT_FOUND, 404, err_text(ERR_ROOM_NOT_FOUND));
+        return join__refuse(j, ERR_ROOM_NOT_FOUND, 404, err_text(ERR_ROOM_NOT_FOUND));
     if (room == NULL && s->rooms.count >= s->config.room_count_max)
-        return refuse(j, ERR_LIMIT, 503, "limit of rooms reached");
+        return join__refuse(j, ERR_LIMIT, 503, "limit of rooms reached");
     if (room != NULL && is_full(room, g->identity))
-        return refuse(j, ERR_ROOM_FULL, 500, err_text(ERR_ROOM_FULL));
+        return join__refuse(j, ERR_ROOM_FULL, 500, err_text(ERR_ROOM_FULL));
     return 0;
 }
 
 static int check(struct signal *s, const struct signal_join_request *request, wall_ms wall,
                  struct joining *j)
 {
-    int err = check_token(s, request, wall, j);
+    int err = join__check_token(s, request, wall, j);
     if (err < 0)
         return err;
     err = check_params(request, j);
     if (err < 0)
         return err;
-    return check_room(s, j);
+    return join__check_room(s, j);
 }
 
-static void joining_fini(struct joining *j)
+void joining_fini(struct joining *j)
 {
     if (j->has_params)
         join_params_fini(&j->params);
@@ -152,7 +143,7 @@ static void joining_fini(struct joining *j)
         token_claims_fini(&j->claims);
 }
 
-static void fill_reply(struct signal_reply *reply, int status, const char *text)
+void join__fill_reply(struct signal_reply *reply, int status, const char *text)
 {
     *reply = (struct signal_reply){
         .status = status, .content_type = "text/plain; charset=utf-8", .body = strdup(text)};
@@ -164,9 +155,9 @@ void signal_validate(struct signal *s, const struct signal_join_request *request
 {
     struct joining j = {0};
     if (check(s, request, wall, &j) < 0)
-        fill_reply(ret_reply, j.status, j.reason);
+        join__fill_reply(ret_reply, j.status, j.reason);
     else
-        fill_reply(ret_reply, 200, "success");
+        join__fill_reply(ret_reply, 200, "success");
     joining_fini(&j);
 }
 
@@ -237,14 +228,14 @@ static int start(struct signal_participant *p, const Livekit__JoinRequest *reque
     p->state = LIVEKIT__PARTICIPANT_INFO__STATE__JOINED;
     int err = send_join(p);
     if (err < 0)
-        return refuse(j, err, 503, err_text(err));
+        return join__refuse(j, err, 503, err_text(err));
     for (size_t i = 0; i < request->n_add_track_requests; i++)
         signal__add_track(p, request->add_track_requests[i]);
     if (request->publisher_offer != NULL) {
         struct sdp_error error = {0};
         err = signal__answer_offer(p, request->publisher_offer, &error);
         if (err < 0)
-            return refuse(j, err, 400, error.text[0] != '\0' ? error.text : err_text(err));
+            return join__refuse(j, err, 400, error.text[0] != '\0' ? error.text : err_text(err));
     }
     signal__participant_send_token(p);
     if (!p->is_v1)
@@ -283,19 +274,27 @@ static int apply_room_config(struct signal *s, struct joining *j, struct signal_
     return err;
 }
 
-static int admit(struct signal *s, struct joining *j, struct signal_session *session)
+int join__make_participant(struct signal *s, struct joining *j, const Livekit__JoinRequest *request,
+                           bool is_v1, struct signal_participant **ret_participant)
 {
     struct signal_room *room;
     int err = apply_room_config(s, j, &room);
     if (err < 0)
-        return refuse(j, err, 503, err_text(err));
+        return join__refuse(j, err, 503, err_text(err));
     evict(room, j->claims.grants.identity);
-    struct signal_participant *p;
     j->has_claims = false; /* moved into the participant, or freed */
-    err =
-        signal__participant_create(room, &j->claims, j->params.request, j->params.is_single_pc, &p);
+    err = signal__participant_create(room, &j->claims, request, is_v1, ret_participant);
     if (err < 0)
-        return refuse(j, err, err == ERR_LIMIT ? 400 : 503, err_text(err));
+        return join__refuse(j, err, err == ERR_LIMIT ? 400 : 503, err_text(err));
+    return 0;
+}
+
+static int admit(struct signal *s, struct joining *j, struct signal_session *session)
+{
+    struct signal_participant *p;
+    int err = join__make_participant(s, j, j->params.request, j->params.is_single_pc, &p);
+    if (err < 0)
+        return err;
     p->session = session;
     session->participant = p;
     err = start(p, j->params.request, j);
@@ -347,7 +346,7 @@ int signal_session_open(struct signal *s, const struct signal_join_request *requ
     if (err == 0 || (j.has_params && err == ERR_ROOM_NOT_FOUND && j.params.request->reconnect)) {
         err = signal__session_create(s, &session);
         if (err < 0)
-            err = refuse(&j, err, 503, err_text(err));
+            err = join__refuse(&j, err, 503, err_text(err));
         else if (j.params.request->reconnect)
             resume(s, &j, session);
         else
@@ -355,7 +354,7 @@ int signal_session_open(struct signal *s, const struct signal_join_request *requ
     }
     if (err < 0) {
         s->stats.refused++;
-        fill_reply(ret_reply, j.status, j.reason);
+        join__fill_reply(ret_reply, j.status, j.reason);
         if (session != NULL)
             signal__session_free(session);
     } else {

@@ -150,13 +150,19 @@ static void assign_subs(struct signal_transport *t)
     }
 }
 
+void signal__section_make_ssrcs(struct signal_section *section, struct rng *rng)
+{
+    section->ssrc = rng_u32(rng) | 1;
+    section->rtx_ssrc = section->kind == SDP_KIND_VIDEO ? section->ssrc ^ 0x5a5a5a5au : 0;
+}
+
 void signal__section_assign(struct signal_transport *t, struct signal_section *section,
                             struct signal_sub *sub)
 {
     struct rng *rng = t->participant->room->signal->config.rng;
     section->sub = sub;
-    section->ssrc = rng_u32(rng) | 1;
-    section->rtx_ssrc = sub->track->kind == RTP_KIND_VIDEO ? section->ssrc ^ 0x5a5a5a5au : 0;
+    if (t->participant->whip == NULL) /* WHEP: for good, from the one answer */
+        signal__section_make_ssrcs(section, rng);
     sub->transport = t;
     sub->section = (size_t)(section - t->sections);
     sub->state = SIGNAL_SUB_OFFERED;
@@ -187,6 +193,11 @@ static int plan_section(struct negotiation *n, size_t index)
 {
     struct signal_section *section = &n->t->sections[index];
     struct sdp_answer_section *plan = &n->plan[index];
+    if (n->t->participant->whip != NULL) {
+        plan->is_refused = section->kind > SDP_KIND_VIDEO;
+        if (section->is_receiving)
+            return signal__whip_plan(n->t, index, &n->arena, &plan->send);
+    }
     if (section->sub != NULL) {
         plan->has_red = section->sub->track->codec == RTP_CODEC_RED;
         return signal__section_send(&n->arena, section, &plan->send);
@@ -330,7 +341,7 @@ static int negotiate(struct negotiation *n, uint32_t id, struct sdp_error *error
         return err;
     if (!t->is_added)
         t->dtls_role = n->remote.setup == SDP_SETUP_ACTIVE ? PEER_DTLS_SERVER : PEER_DTLS_CLIENT;
-    else if (strcmp(t->remote_ufrag, n->remote.ufrag) != 0)
+    else if (strcmp(t->remote.ufrag, n->remote.ufrag) != 0)
         signal__transport_restart(t);
     for (size_t i = 0; i < t->section_count; i++)
         read_section(n, i);
@@ -341,12 +352,25 @@ static int negotiate(struct negotiation *n, uint32_t id, struct sdp_error *error
     err = build(n, error);
     if (err < 0)
         return err;
-    err = signal__send_description(t, n->answer, id, false);
+    if (t->participant->whip != NULL)
+        err = signal__whip_take_answer(t->participant->whip, n->answer);
+    else
+        err = signal__send_description(t, n->answer, id, false);
     if (err < 0)
         return err;
     apply(n);
     signal__negotiation_due(t->participant);
     return 0;
+}
+
+int signal__answer_parsed(struct signal_participant *p, const struct sdp_session *offer,
+                          uint32_t id, struct sdp_error *ret_error)
+{
+    struct negotiation n = {.t = p->publisher, .offer = offer};
+    int err = negotiate(&n, id, ret_error);
+    sdp_destroy(n.answer);
+    signal__arena_fini(&n.arena);
+    return err;
 }
 
 int signal__answer_offer(struct signal_participant *p, const Livekit__SessionDescription *offer,
@@ -356,11 +380,8 @@ int signal__answer_offer(struct signal_participant *p, const Livekit__SessionDes
     int err = sdp_parse(offer->sdp, strlen(offer->sdp), &parsed, ret_error);
     if (err < 0)
         return err;
-    struct negotiation n = {.t = p->publisher, .offer = parsed};
-    err = negotiate(&n, offer->id, ret_error);
-    sdp_destroy(n.answer);
+    err = signal__answer_parsed(p, parsed, offer->id, ret_error);
     sdp_destroy(parsed);
-    signal__arena_fini(&n.arena);
     return err;
 }
 

@@ -109,6 +109,7 @@ static void participant_free(struct signal_participant *p)
     for (size_t i = 0; i < p->missed_count; i++)
         signal__frame_unref(p->missed[i]);
     free(p->missed);
+    signal__whip_free(p->whip);
     signal__bits_fini(&p->known);
     signal__bits_remove(&room->slots, p->slot);
     token_claims_fini(&p->claims);
@@ -221,15 +222,21 @@ struct signal_track *signal__participant_track(struct signal_participant *p, con
     return track != NULL && track->participant == p ? track : NULL;
 }
 
+bool signal__may_publish(const struct signal *s, const struct token_claims *claims,
+                         const char *ruled_room, enum signal_source source)
+{
+    if (!claims->grants.can_publish)
+        return false;
+    if (claims->publish_sources != 0 && (claims->publish_sources >> source & 1) == 0)
+        return false;
+    return ruled_room == NULL || s->policy.can_publish == NULL ||
+           s->policy.can_publish(s->policy.user, ruled_room, claims->grants.identity, source);
+}
+
 bool signal__participant_may_publish(const struct signal_participant *p, enum signal_source source)
 {
-    if (!p->claims.grants.can_publish)
-        return false;
-    if (p->claims.publish_sources != 0 && (p->claims.publish_sources >> source & 1) == 0)
-        return false;
-    const struct signal *s = p->room->signal;
-    return !p->room->is_ruled || s->policy.can_publish == NULL ||
-           s->policy.can_publish(s->policy.user, p->room->name, p->claims.grants.identity, source);
+    return signal__may_publish(p->room->signal, &p->claims,
+                               p->room->is_ruled ? p->room->name : NULL, source);
 }
 
 void signal__participant_send_token(struct signal_participant *p)

@@ -204,7 +204,12 @@ static bool tick_participant(struct signal_participant *p)
         signal__participant_remove(p, LIVEKIT__DISCONNECT_REASON__SIGNAL_CLOSE, false);
         return false;
     }
-    if (p->session != NULL && now >= p->session->heard_at + SIGNAL_SILENT_US) {
+    if (p->whip != NULL && signal__whip_is_over(p->whip)) {
+        signal__participant_remove(p, LIVEKIT__DISCONNECT_REASON__CONNECTION_TIMEOUT, false);
+        return false;
+    }
+    if (p->session != NULL && !p->session->is_mute &&
+        now >= p->session->heard_at + SIGNAL_SILENT_US) {
         signal__session_dismiss(p->session, 1001);
         signal__participant_lost(p);
     }

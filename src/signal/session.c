@@ -87,7 +87,7 @@ static bool grow_frames(struct signal_session *session)
 
 void signal__session_push(struct signal_session *session, struct signal_frame *frame)
 {
-    if (session == NULL || frame == NULL || session->is_closing)
+    if (session == NULL || frame == NULL || session->is_closing || session->is_mute)
         return;
     bool has_room = session->frame_bytes + frame->size <= SIGNAL_FRAMES_SIZE_MAX &&
                     (session->frame_count < session->frame_capacity || grow_frames(session));
@@ -109,7 +109,7 @@ void signal__session_push(struct signal_session *session, struct signal_frame *f
 
 void signal__send(struct signal_participant *p, const Livekit__SignalResponse *response)
 {
-    if (p->session == NULL)
+    if (p->session == NULL || p->session->is_mute)
         return;
     struct signal_frame *frame = signal__frame_pack(response);
     signal__session_push(p->session, frame);
@@ -136,6 +136,10 @@ void signal__session_dismiss(struct signal_session *session, int close_code)
     if (session->participant != NULL)
         session->participant->session = NULL;
     session->participant = NULL;
+    if (session->is_mute) {
+        signal__session_free(session);
+        return;
+    }
     session->is_closing = true;
     session->close_code = close_code;
     list_writable(session);

@@ -91,6 +91,7 @@ int signal_create(const struct signal_config *config, mono_us now, wall_ms wall,
     idmap_init(&s->transports, TRANSPORTS_MAX);
     idmap_init(&s->tracks, TRACKS_MAX);
     idmap_init(&s->subs, SUBS_MAX);
+    strmap_init(&s->whips, SIGNAL_WHIPS_MAX, rng_u64(config->rng));
     list_init(&s->sessions);
     list_init(&s->writable);
     list_init(&s->webhooks);
@@ -127,6 +128,7 @@ void signal_destroy(struct signal *s)
     idmap_fini(&s->transports);
     idmap_fini(&s->tracks);
     idmap_fini(&s->subs);
+    strmap_fini(&s->whips);
     free(s);
 }
 

@@ -7,6 +7,7 @@
  */
 
 #include "signal/state_internal.h"
+#include "signal/whip_internal.h"
 
 /* ---- signal.c ---- */
 
@@ -68,6 +69,10 @@ MUST_CHECK int signal__participant_set_info(struct signal_participant *p, const 
  * the participant are told. */
 void signal__participant_set_permission(struct signal_participant *p,
                                         const Livekit__ParticipantPermission *permission);
+/* What a token and the room's rules allow, before there is a participant; `ruled_room` NULL: a room
+ * without rules. */
+bool signal__may_publish(const struct signal *s, const struct token_claims *claims,
+                         const char *ruled_room, enum signal_source source);
 bool signal__participant_may_publish(const struct signal_participant *p, enum signal_source source);
 void signal__participant_send_token(struct signal_participant *p);
 
@@ -82,6 +87,8 @@ bool signal__is_visible(const struct signal_participant *viewer,
 /* Participants that the viewer may see, and marks them as known; for join and resume. */
 MUST_CHECK int signal__visible_fill(struct signal_participant *viewer, struct signal_arena *arena,
                                     size_t *ret_count, Livekit__ParticipantInfo ***ret_infos);
+/* The same for a client that is told nothing: they only count as known. -ENOMEM. */
+MUST_CHECK int signal__visible_mark(struct signal_participant *viewer);
 void signal__update_gone(struct signal_participant *p);
 void signal__visibility_changed(struct signal_room *room);
 
@@ -130,6 +137,8 @@ void signal__transport_restart(struct signal_transport *t);
 /* The worker is told what the remote description says. */
 void signal__transport_set_remote(struct signal_transport *t, const struct sdp_transport *remote,
                                   const struct rtp_ext_ids *exts, bool has_twcc);
+/* The same once more, after a change of t->remote. */
+void signal__transport_send_remote(struct signal_transport *t);
 void signal__transport_local(struct signal_transport *t, struct sdp_local *ret_local,
                              struct addr *candidates);
 MUST_CHECK int signal__transport_add_section(struct signal_transport *t,
@@ -142,11 +151,15 @@ void signal__transport_command(struct signal_transport *t, enum media_command_ki
 MUST_CHECK int signal__answer_offer(struct signal_participant *p,
                                     const Livekit__SessionDescription *offer,
                                     struct sdp_error *ret_error);
+MUST_CHECK int signal__answer_parsed(struct signal_participant *p, const struct sdp_session *offer,
+                                     uint32_t id, struct sdp_error *ret_error);
 /* The same for a running session: what cannot be used ends it, with a message. */
 void signal__handle_offer(struct signal_participant *p, const Livekit__SessionDescription *offer);
 /* Copies what was agreed for one section. */
 void signal__section_read(struct signal_section *section, const struct sdp_section *agreed);
-/* The subscription will be sent in this section, from fresh SSRCs. */
+void signal__section_make_ssrcs(struct signal_section *section, struct rng *rng);
+/* The subscription will be sent in this section, from fresh SSRCs unless a WHEP answer has named
+ * them. */
 void signal__section_assign(struct signal_transport *t, struct signal_section *section,
                             struct signal_sub *sub);
 MUST_CHECK int signal__section_send(struct signal_arena *arena,

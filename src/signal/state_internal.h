@@ -106,6 +106,9 @@ struct signal {
     struct idmap transports; /* sfu_peer_id */
     struct idmap tracks;     /* sfu_track_id */
     struct idmap subs;       /* sfu_sub_id */
+    struct strmap whips;     /* WHIP and WHEP sessions by their id */
+    double whip_tokens;      /* of the rate limit on their offers */
+    mono_us whip_opened_at;
     uint32_t id_next;
     uint32_t worker_load[SFU_WORKERS_MAX];
 
@@ -141,6 +144,7 @@ struct signal_session {
     void *current; /* the bytes handed out last */
     struct signal_frame *current_frame;
     bool is_text;
+    bool is_mute;    /* stands for a client without a socket (WHIP): it is told nothing */
     bool is_closing; /* -1 after the last frame */
     int close_code;
     mono_us heard_at;
@@ -178,7 +182,10 @@ struct signal_transport {
     bool was_connected;
     enum peer_dtls_role dtls_role;
     char ufrag[PEER_UFRAG_SIZE], pwd[PEER_PWD_SIZE];
-    char remote_ufrag[PEER_UFRAG_SIZE];
+    /* As the worker was told last. */
+    struct peer_remote remote;
+    struct rtp_ext_ids exts;
+    bool has_twcc;
     uint64_t sdp_id, sdp_version;
     struct signal_section *sections;
     size_t section_count, section_capacity;
@@ -316,6 +323,7 @@ struct signal_participant {
     struct signal_room *room;       /* parent */
     uint32_t slot;                  /* index in the room's bit sets */
     struct signal_session *session; /* NULL while the line is lost */
+    struct signal_whip *whip;       /* a WHIP or WHEP session; NULL: a LiveKit client */
     char sid[ID_SIZE];
     struct token_claims claims; /* identity, name, metadata, attributes, rights: the live ones */
     uint8_t state;              /* Livekit__ParticipantInfo__State */

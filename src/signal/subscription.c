@@ -61,8 +61,11 @@ static bool is_possible(const struct signal_participant *viewer, const struct si
            signal__policy_layer(viewer, track) >= 0;
 }
 
-static bool is_wished(const struct signal_participant *viewer, const struct signal_sub *sub)
+static bool is_wished(const struct signal_participant *viewer, const struct signal_track *track,
+                      const struct signal_sub *sub)
 {
+    if (viewer->whip != NULL && !signal__whip_wants(viewer->whip, track))
+        return false;
     if (sub == NULL || sub->wish == SIGNAL_WISH_NONE)
         return viewer->has_auto_subscribe;
     return sub->wish == SIGNAL_WISH_YES;
@@ -97,7 +100,7 @@ static void set_denied(struct signal_sub *sub, bool is_denied)
 void signal__reconcile(struct signal_participant *viewer, struct signal_track *track)
 {
     struct signal_sub *sub = signal__sub_find(viewer, track);
-    bool should_flow = is_possible(viewer, track) && is_wished(viewer, sub);
+    bool should_flow = is_possible(viewer, track) && is_wished(viewer, track, sub);
     if (sub == NULL && should_flow)
         sub = find_or_create(viewer, track);
     if (sub == NULL)

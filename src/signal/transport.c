@@ -97,22 +97,30 @@ static void add_peer(struct signal_transport *t, const struct sfu_peer_config *s
     t->is_added = true;
 }
 
+void signal__transport_send_remote(struct signal_transport *t)
+{
+    struct media_command command = {.kind = MEDIA_PEER_REMOTE, .worker = t->worker, .peer = t->id};
+    command.u.peer_remote.remote = t->remote;
+    command.u.peer_remote.sfu =
+        (struct sfu_peer_config){.peer = t->id, .exts = t->exts, .has_twcc = t->has_twcc};
+    signal__command(t->participant->room->signal, &command);
+}
+
 void signal__transport_set_remote(struct signal_transport *t, const struct sdp_transport *remote,
                                   const struct rtp_ext_ids *exts, bool has_twcc)
 {
     struct sfu_peer_config sfu = {.peer = t->id, .exts = *exts, .has_twcc = has_twcc};
     if (!t->is_added)
         add_peer(t, &sfu);
-    struct media_command command = {.kind = MEDIA_PEER_REMOTE, .worker = t->worker, .peer = t->id};
-    struct peer_remote *r = &command.u.peer_remote.remote;
+    t->exts = *exts;
+    t->has_twcc = has_twcc;
+    struct peer_remote *r = &t->remote;
     /* The sizes of sdp/ and peer/ are the same. */
     IGNORE(str_copy(r->ufrag, sizeof(r->ufrag), remote->ufrag));
     IGNORE(str_copy(r->pwd, sizeof(r->pwd), remote->pwd));
     IGNORE(
         str_copy(r->fingerprint_sha256, sizeof(r->fingerprint_sha256), remote->fingerprint_sha256));
-    command.u.peer_remote.sfu = sfu;
-    signal__command(t->participant->room->signal, &command);
-    IGNORE(str_copy(t->remote_ufrag, sizeof(t->remote_ufrag), remote->ufrag));
+    signal__transport_send_remote(t);
 }
 
 void signal__transport_local(struct signal_transport *t, struct sdp_local *ret_local,

@@ -211,6 +211,18 @@ static struct signal_frame *single_frame(struct signal_participant *p)
     return frame;
 }
 
+int signal__visible_mark(struct signal_participant *viewer)
+{
+    LIST_FOR_EACH(it, &viewer->room->participants)
+    {
+        const struct signal_participant *p = CONTAINER_OF(it, struct signal_participant, link);
+        if (p != viewer && signal__is_visible(viewer, p) &&
+            signal__bits_add(&viewer->known, p->slot) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 void signal__update_gone(struct signal_participant *p)
 {
     struct signal_frame *frame = single_frame(p);

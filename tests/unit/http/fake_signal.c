@@ -10,6 +10,7 @@
 #include "base/strbuf.h"
 #include "base/url.h"
 #include "signal/signal.h"
+#include "signal/whip.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,4 +259,58 @@ int signal_webhook_token(struct signal *s, const char *key, const char *body, wa
     *ret_token = malloc(64);
     snprintf(*ret_token, 64, "token-of-%s", key);
     return 0;
+}
+
+/* ---- WHIP and WHEP: the answer names what came in ---- */
+
+static void fill_whip(struct signal_whip_reply *reply, int status, const char *text)
+{
+    *reply = (struct signal_whip_reply){.status = status, .body = strdup(text)};
+    reply->size = strlen(text);
+}
+
+void signal_whip_open(struct signal *s, const struct signal_whip_request *request, mono_us now,
+                      wall_ms wall, struct signal_whip_reply *ret_reply)
+{
+    char text[512], status[8] = "201";
+    (void)s;
+    (void)now;
+    (void)wall;
+    int size = url_query_get(request->query, "status", status, sizeof(status));
+    snprintf(text, sizeof(text), "viewer=%d room=%s participant=%s %s size=%zu%s",
+             request->is_viewer, request->room, request->participant,
+             request->authorization != NULL ? request->authorization : "-", request->offer_size,
+             size < 0 ? "" : " asked");
+    fill_whip(ret_reply, atoi(status), text);
+    if (ret_reply->status != 201)
+        return;
+    strcpy(ret_reply->id, "session1");
+    strcpy(ret_reply->etag, "\"first\"");
+    ret_reply->ice_servers[0] = (struct signal_whip_ice_server){.url = "stun:stun.example.org"};
+    ret_reply->ice_servers[1] = (struct signal_whip_ice_server){
+        .url = "turn:turn.example.org", .username = "a\"b", .credential = "c\\d"};
+    ret_reply->ice_server_count = 2;
+}
+
+void signal_whip_patch(struct signal *s, const char *id, const char *if_match, const void *frag,
+                       size_t size, mono_us now, wall_ms wall, struct signal_whip_reply *ret_reply)
+{
+    char text[256];
+    (void)s;
+    (void)frag;
+    (void)now;
+    (void)wall;
+    snprintf(text, sizeof(text), "id=%s match=%s size=%zu", id, if_match, size);
+    fill_whip(ret_reply, strcmp(if_match, "*") == 0 ? 200 : if_match[0] == '\0' ? 428 : 412, text);
+    if (ret_reply->status == 200)
+        strcpy(ret_reply->etag, "\"second\"");
+}
+
+void signal_whip_close(struct signal *s, const char *id, mono_us now, wall_ms wall,
+                       struct signal_whip_reply *ret_reply)
+{
+    (void)s;
+    (void)now;
+    (void)wall;
+    fill_whip(ret_reply, strcmp(id, "session1") == 0 ? 200 : 404, "");
 }
