@@ -244,7 +244,7 @@ static void print_section(struct strbuf *b, const struct client_section *s, size
         strbuf_printf(b, "a=simulcast:send %s\r\n", s->rids == 3 ? "q;h;f" : "q;h");
 }
 
-static char *make_offer(struct client *c)
+char *client_make_offer(struct client *c)
 {
     if (c->sdp != NULL)
         return strdup(c->sdp);
@@ -357,7 +357,7 @@ static int join_v1(struct client *c, bool is_resume)
     settings.auto_subscribe_data_track = c->has_auto_subscribe_data;
     request.client_info = &info;
     request.connection_settings = &settings;
-    char *sdp = make_offer(c);
+    char *sdp = client_make_offer(c);
     if (is_resume) {
         request.reconnect = true;
         request.participant_sid = c->sid;
@@ -414,7 +414,7 @@ void client_send(struct client *c, const Livekit__SignalRequest *request)
 
 void client_offer(struct client *c)
 {
-    char *sdp = make_offer(c);
+    char *sdp = client_make_offer(c);
     Livekit__SessionDescription offer = LIVEKIT__SESSION_DESCRIPTION__INIT;
     offer.type = (char *)"offer";
     offer.sdp = sdp;

@@ -99,6 +99,8 @@ int client_resume(struct client *c);
 void client_cut(struct client *c);
 void client_send(struct client *c, const Livekit__SignalRequest *request);
 void client_offer(struct client *c);
+/* The text of an offer with its sections; free() it. */
+char *client_make_offer(struct client *c);
 void client_leave(struct client *c);
 void client_forget_frames(struct client *c);
 /* Announces a track and offers a section for it; returns its section. */
