@@ -42,6 +42,11 @@ int sdp_get_transport(const struct sdp_session *s, struct sdp_transport *ret_tra
     return 0;
 }
 
+bool sdp_section_is_live(const struct sdp_section *section)
+{
+    return section->port != 0 || section->is_bundle_only;
+}
+
 static uint8_t rtx_for(const struct sdp_section *m, uint8_t pt)
 {
     for (size_t i = 0; i < m->codec_count; i++)

@@ -112,6 +112,9 @@ struct sdp_transport {
 MUST_CHECK int sdp_get_transport(const struct sdp_session *s, struct sdp_transport *ret_transport,
                                  struct sdp_error *ret_error);
 
+/* False for a stopped section, which has port 0 and is not bundle-only (RFC 8843, 6). */
+bool sdp_section_is_live(const struct sdp_section *section);
+
 /* Writes the media payload types of a section (call it on the agreed description, i.e. the answer)
  * with their RTX, in order; returns the count, at most `pts_max`. */
 size_t sdp_section_pts(const struct sdp_section *section, struct rtp_pt *ret_pts, size_t pts_max);

@@ -132,7 +132,7 @@ static void forward(struct signal_room *room, const struct signal_participant *s
     {
         struct signal_participant *viewer = CONTAINER_OF(it, struct signal_participant, link);
         const struct token_claims *c = &viewer->claims;
-        bool is_wanted = viewer != sender &&
+        bool is_wanted = viewer != sender && viewer->whip == NULL && /* no data channels */
                          data_packet_is_for(packet, c->grants.identity, viewer->sid) &&
                          (!packet->is_metrics || c->can_subscribe_metrics);
         bool is_shown =

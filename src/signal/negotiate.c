@@ -28,12 +28,12 @@ struct negotiation {
 
 static bool client_sends(const struct sdp_section *s)
 {
-    return s->port != 0 && (s->dir & SDP_DIR_SENDONLY) != 0;
+    return sdp_section_is_live(s) && (s->dir & SDP_DIR_SENDONLY) != 0;
 }
 
 static bool client_receives(const struct sdp_section *s)
 {
-    return s->port != 0 && s->dir == SDP_DIR_RECVONLY;
+    return sdp_section_is_live(s) && s->dir == SDP_DIR_RECVONLY;
 }
 
 /* Sections that are new in the offer are appended; their count never shrinks (RFC 3264, 8). */

@@ -112,7 +112,7 @@ static void send_blobs(struct signal_participant *viewer, const struct blob *blo
         if (signal__bits_add(&viewer->known, blobs[i].p->slot) == 0)
             seen[seen_count++] = &blobs[i];
     }
-    if (seen_count == 0)
+    if (seen_count == 0 || viewer->session->is_mute)
         return;
     if (seen_count < count) {
         struct signal_frame *own = join_blobs(seen, seen_count);

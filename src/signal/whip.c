@@ -23,7 +23,7 @@ struct opening {
 
 static bool is_media(const struct sdp_section *m)
 {
-    return m->port != 0 && m->kind <= SDP_KIND_VIDEO;
+    return sdp_section_is_live(m) && m->kind <= SDP_KIND_VIDEO;
 }
 
 static bool is_sending(const struct sdp_section *m)

@@ -186,6 +186,35 @@ static void sources_by_order(void **state)
     tear_down();
 }
 
+/* With the bundle policy "max-bundle" all sections but the first have port 0 (RFC 8843, 6). */
+static void bundle_only_sections(void **state)
+{
+    (void)state;
+    set_up(1);
+    struct client *a = new_publisher("anna");
+    char *offer = client_make_offer(a), *at = strstr(offer, "m=video 9 ");
+    assert_non_null(at);
+    at[strlen("m=video ")] = '0';
+    char *bundled = malloc(strlen(offer) + 32);
+    assert_non_null(bundled);
+    sprintf(bundled, "%sa=bundle-only\r\n", offer);
+    a->sdp = bundled;
+    assert_int_equal(whip(a), 201);
+    assert_int_equal(world_count(&w, THING_TRACK), 2);
+    assert_null(strstr(reply.body, "m=video 0"));
+    char first[64], second[64];
+    strcpy(first, reply.id);
+    sprintf(bundled, "%s", offer); /* without the word port 0 means no */
+    assert_int_equal(whip(a), 201);
+    assert_int_equal(world_count(&w, THING_TRACK), 1);
+    strcpy(second, reply.id);
+    assert_int_equal(hang_up(first), 404); /* the second took its place */
+    assert_int_equal(hang_up(second), 200);
+    free(bundled);
+    free(offer);
+    tear_down();
+}
+
 static void viewer_keeps_its_ssrcs(void **state)
 {
     (void)state;
@@ -528,6 +557,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(publisher_is_seen),
         cmocka_unit_test(sources_by_order),
+        cmocka_unit_test(bundle_only_sections),
         cmocka_unit_test(viewer_keeps_its_ssrcs),
         cmocka_unit_test(cameras_come_before_screens),
         cmocka_unit_test(one_participant_only),
