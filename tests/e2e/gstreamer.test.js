@@ -42,15 +42,16 @@ function gst(mode, room, identity, seconds) {
 }
 
 test('GStreamer publishes; GStreamer and a browser play it', async () => {
-  const publishing = gst('whip', 'gst', 'encoder', 14);
+  const publishing = gst('whip', 'gst', 'encoder', 25);
   const page = await pages.join(server.ws, token('--room', 'gst', '--identity', 'class'));
+  const playing = gst('whep', 'gst', 'player', 12);
   for (const source of ['camera', 'microphone'])
     await until(`the encoder's ${source} plays`, () =>
       page.evaluate(async (s) => {
         const stat = await window.inbound('encoder', s);
         return stat?.framesDecoded > 20 || stat?.energy > 0;
       }, source));
-  const played = await gst('whep', 'gst', 'player', 5);
+  const played = await playing;
   assert.equal(played.error, undefined);
   assert.ok(played.decoded.video > 30, JSON.stringify(played));
   assert.ok(played.decoded.audio > 50, JSON.stringify(played));

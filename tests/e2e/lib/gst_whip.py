@@ -3,7 +3,7 @@
 
 usage: gst_whip.py whip|whep URL TOKEN SECONDS
 
-Prints one JSON line at the end: the states it went through, and for WHEP the decoded buffers by kind.
+Runs for SECONDS after it has connected. Prints one JSON line at the end: the states it went through, and for WHEP the decoded buffers by kind.
 """
 import json
 import sys
@@ -19,6 +19,7 @@ gi.require_version("GstWebRTC", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 
 MAX_BUNDLE = 3
+CONNECT_WITHIN_S = 40
 PUBLISH = """
 videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=30/1 ! vp8enc deadline=1 target-bitrate=800000
   keyframe-max-dist=60 ! rtpvp8pay picture-id-mode=15-bit ! application/x-rtp,media=video,encoding-name=VP8,payload=96 ! web.
@@ -33,8 +34,8 @@ CAPS = {
 
 
 class Client:
-    def __init__(self, mode, url, token):
-        self.url, self.token = url, token
+    def __init__(self, mode, url, token, seconds):
+        self.url, self.token, self.seconds = url, token, float(seconds)
         self.result = {"states": [], "decoded": {}}
         self.session = None
         self.loop = GLib.MainLoop()
@@ -59,6 +60,8 @@ class Client:
 
     def on_state(self, web, _spec):
         self.result["states"].append(web.get_property("connection-state").value_nick)
+        if self.result["states"][-1] == "connected":
+            GLib.timeout_add(int(self.seconds * 1000), self.loop.quit)
 
     def on_pad(self, _web, pad):
         kind = pad.get_current_caps().get_structure(0).get_string("media")
@@ -100,9 +103,9 @@ class Client:
         data = body.encode() if body else None
         return urllib.request.urlopen(urllib.request.Request(url, data=data, method=method, headers=headers))
 
-    def run(self, seconds):
+    def run(self):
         self.pipeline.set_state(Gst.State.PLAYING)
-        GLib.timeout_add(int(seconds * 1000), self.loop.quit)
+        GLib.timeout_add_seconds(CONNECT_WITHIN_S + int(self.seconds), self.loop.quit)
         self.loop.run()
         if self.session:
             self.result["deleted"] = self.request("DELETE", self.session).status
@@ -111,4 +114,4 @@ class Client:
 
 
 Gst.init(None)
-Client(*sys.argv[1:4]).run(float(sys.argv[4]))
+Client(*sys.argv[1:5]).run()

@@ -36,7 +36,7 @@ async function post(name, pc, url, token) {
 /** Publishes the fake camera and microphone; `rids` lists simulcast layers, lowest first. */
 window.whip = async (name, url, token, { rids = [], video = true, data = false, codec = '' } = {}) => {
   const pc = new RTCPeerConnection();
-  const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: video && { width: 1280, height: 720 } });
+  const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: video && { width: 640, height: 360 } });
   pc.addTransceiver(media.getAudioTracks()[0], { direction: 'sendonly', streams: [media] });
   if (video) {
     const sendEncodings = rids.map((rid, i) => ({ rid, scaleResolutionDownBy: 2 ** (rids.length - 1 - i) }));
@@ -89,7 +89,7 @@ window.arriving = async (name) => {
 window.sending = async (name) => {
   const outbound = [];
   for (const stat of (await sessions.get(name).pc.getStats()).values())
-    if (stat.type === 'outbound-rtp') outbound.push({ kind: stat.kind, rid: stat.rid, packets: stat.packetsSent, active: stat.active });
+    if (stat.type === 'outbound-rtp') outbound.push({ kind: stat.kind, rid: stat.rid, packets: stat.packetsSent, width: stat.frameWidth ?? 0 });
   return outbound;
 };
 
