@@ -78,7 +78,7 @@ MUST_CHECK int http_server_add_route(struct http_server *h, const struct http_ro
 MUST_CHECK int http_server_add_ws_route(struct http_server *h, const struct http_ws_route *route);
 
 struct http_stats {
-    uint32_t connections;
+    uint32_t connections, websockets; /* now */
     uint64_t requests, upgrades, refused, over_limit;
     uint64_t webhooks_sent, webhooks_dropped;
 };

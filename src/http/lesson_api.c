@@ -181,3 +181,9 @@ mono_us lesson_api_next_timeout(const struct lesson_api *api)
 {
     return TK_MIN(api->leave_next, api->retry_at);
 }
+
+void lesson_api_stats(const struct lesson_api *api, struct lesson_api_stats *ret_stats)
+{
+    *ret_stats = (struct lesson_api_stats){.lessons = api->lessons.count,
+                                           .log_connections = api->conns.count};
+}

@@ -13,6 +13,8 @@
 #include "base/rng.h"
 #include "base/time.h"
 
+#include <stddef.h>
+
 struct http_server;
 struct lesson_api;
 struct signal;
@@ -34,5 +36,10 @@ void lesson_api_destroy(struct lesson_api *api);
 /* Finished writes, presence timers. Call once a turn of the control loop. */
 void lesson_api_handle_timeout(struct lesson_api *api, mono_us now);
 mono_us lesson_api_next_timeout(const struct lesson_api *api);
+
+struct lesson_api_stats {
+    size_t lessons, log_connections; /* now */
+};
+void lesson_api_stats(const struct lesson_api *api, struct lesson_api_stats *ret_stats);
 
 #endif

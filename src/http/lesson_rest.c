@@ -196,6 +196,8 @@ static void post_lesson(void *user, const struct http_request *r, struct http_ex
     struct lesson *l = NULL;
     int err = store_get_lesson(api->config.store, n.id, &known) == 0 ? ERR_EXISTS : 0;
     if (err == 0)
+        err = signal_admit_room(api->config.signal, n.id);
+    if (err == 0)
         err = lesson__open(api, n.id, wall_now(), &l);
     if (err == 0) {
         struct lesson_event e = {.type = LESSON_EVENT_LESSON_OPENED, .kind = n.kind};

@@ -1,3 +1,4 @@
+#include "base/addr.h"
 #include "base/err.h"
 #include "base/url.h"
 #include "http/http_internal.h"
@@ -135,6 +136,23 @@ static int copy_texts(struct lws *wsi, enum lws_token_indexes uri, struct strbuf
     return strlen(request->path) >= HTTP_PATH_MAX ? ERR_LIMIT : 0;
 }
 
+/*
+ * A proxy on the same machine also comes from a loopback address; every usual one adds one of these
+ * headers for its client.
+ */
+static bool is_from_this_machine(struct lws *wsi)
+{
+    char ip[64] = "";
+    struct addr a;
+    lws_get_peer_simple(wsi, ip, sizeof(ip));
+    const char *plain = strncasecmp(ip, "::ffff:", 7) == 0 ? ip + 7 : ip; /* IPv4 on both */
+    return addr_parse_ip(plain, &a) == 0 && addr_is_loopback(&a) &&
+           lws_hdr_total_length(wsi, WSI_TOKEN_X_FORWARDED_FOR) <= 0 &&
+           lws_hdr_custom_length(wsi, "forwarded:", 10) <= 0 &&
+           lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_X_REAL_IP) <= 0 &&
+           lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_VIA) <= 0;
+}
+
 int http__request_read(struct lws *wsi, struct http__request_copy *ret_copy, bool *ret_is_options)
 {
     struct http__request_copy copy = {0};
@@ -143,6 +161,7 @@ int http__request_read(struct lws *wsi, struct http__request_copy *ret_copy, boo
     int rc = find_method(wsi, &copy.request, ret_is_options, &uri);
     if (rc != 0)
         return rc;
+    copy.request.is_from_this_machine = is_from_this_machine(wsi);
     strbuf_init(&b, (size_t)HTTP_HEADERS_SIZE_MAX * 3 + HTTP_PATH_MAX); /* escapes take three */
     rc = copy_texts(wsi, uri, &b, &copy.request, &copy.texts);
     strbuf_fini(&b);

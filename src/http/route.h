@@ -31,8 +31,10 @@ enum http_method {
 struct http_request {
     enum http_method method;
     bool is_head;
-    const char *path;                    /* percent-decoded, "//" collapsed */
-    const char *query;                   /* still percent-encoded, without the '?' */
+    bool
+        is_from_this_machine; /* a loopback address, and no proxy that says it speaks for another */
+    const char *path;         /* percent-decoded, "//" collapsed */
+    const char *query;        /* still percent-encoded, without the '?' */
     const char *params[HTTP_PARAMS_MAX]; /* what the placeholders matched, in their order */
     const char *authorization;
     const char *content_type;

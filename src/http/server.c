@@ -426,6 +426,8 @@ void http_server_stats(const struct http_server *h, struct http_stats *ret_stats
 {
     *ret_stats = h->stats;
     ret_stats->connections = h->conn_count;
+    LIST_FOR_EACH(it, &h->conns)
+    ret_stats->websockets += CONTAINER_OF(it, struct http__conn, link)->ws != NULL;
     if (h->webhooks != NULL)
         webhook_queue_counts(h->webhooks, &ret_stats->webhooks_sent, &ret_stats->webhooks_dropped);
 }

@@ -73,6 +73,19 @@ static const struct key_row key_rows[] = {
     {"room.max_participants", KEY_INT, AT(room_max_participants), 0, 0, 100000, NULL,
      "participants per room; 0: no limit of its own"},
     {"room.max_rooms", KEY_INT, AT(room_max_rooms), 0, 1, 100000, NULL, "rooms at the same time"},
+    {"limits.load_rooms_percent", KEY_INT, AT(limits_load_rooms_percent), 0, 0, 100, NULL,
+     "load of the least loaded worker from which new rooms are refused; 0: never"},
+    {"limits.load_participants_percent", KEY_INT, AT(limits_load_participants_percent), 0, 0, 100,
+     NULL, "the same for new participants; who was in a room may always come back; 0: never"},
+    {"limits.worker_packets_per_s", KEY_INT, AT(limits_worker_packets_per_s), 0, 0, 100000000, NULL,
+     "packets in and out per second that make a load of 100 percent; 0: processor time alone "
+     "counts"},
+    {"limits.participants", KEY_INT, AT(limits_participants), 0, 0, 1000000, NULL,
+     "participants in all rooms together; 0: no limit"},
+    {"metrics.enabled", KEY_BOOL, AT(metrics_enabled), 0, 0, 0, NULL,
+     "serves /metrics for Prometheus (docs/metrics.md)"},
+    {"metrics.token", KEY_TEXT, TEXT(metrics_token), 0, 0, NULL,
+     "bearer token that reads /metrics; empty: only this machine itself may"},
     {"ice_servers", KEY_ICE_SERVERS, 0, 0, 0, 0, NULL,
      "list of {url, secret}: TURN servers and their shared secret, at most 4"},
     {"webhook.urls", KEY_LIST, AT(webhook_urls), 0, 0, 0, NULL,
@@ -98,6 +111,9 @@ void config_default(struct config *ret_config)
         .room_departure_timeout_s = 20,
         .room_resume_timeout_s = 60,
         .room_max_rooms = 10000,
+        .limits_load_rooms_percent = 70,
+        .limits_load_participants_percent = 85,
+        .metrics_enabled = true,
     };
 }
 
@@ -418,6 +434,11 @@ int config_check(const char *name, const struct config *c, struct strbuf *proble
         strbuf_printf(problems, "%s: tls: cert and key are needed together\n", name);
     if (c->key_count == 0)
         strbuf_printf(problems, "%s: keys: at least one API key is needed (or serve --dev)\n",
+                      name);
+    if (c->limits_load_participants_percent > 0 &&
+        c->limits_load_rooms_percent > c->limits_load_participants_percent)
+        strbuf_printf(problems,
+                      "%s: limits: load_rooms_percent is larger than load_participants_percent\n",
                       name);
     check_ips(name, "bind", &c->bind, problems);
     check_ips(name, "media.node_ip", &c->media_node_ip, problems);

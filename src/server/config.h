@@ -49,6 +49,12 @@ struct config {
     int64_t room_empty_timeout_s, room_departure_timeout_s, room_resume_timeout_s;
     int64_t room_max_participants, room_max_rooms;
 
+    int64_t limits_load_rooms_percent, limits_load_participants_percent; /* 0 = never refused */
+    int64_t limits_worker_packets_per_s, limits_participants;            /* 0 = no limit */
+
+    bool metrics_enabled;
+    char metrics_token[CONFIG_TEXT_MAX];
+
     struct signal_ice_server ice_servers[4];
     size_t ice_server_count;
 

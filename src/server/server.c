@@ -5,9 +5,12 @@
 #include "base/version.h"
 #include "http/http.h"
 #include "http/lesson_api.h"
+#include "http/metrics.h"
 #include "net/sockaddr.h"
 #include "secure/cert.h"
 #include "secure/srtp.h"
+#include "server/load.h"
+#include "server/metrics.h"
 #include "server/paths.h"
 #include "server/worker.h"
 #include "signal/signal.h"
@@ -37,6 +40,9 @@ struct server {
     struct http_server *http;
     struct store *store;
     struct lesson_api *lessons;
+    struct load load;
+    struct metrics_sources metrics_sources;
+    struct metrics_endpoint *metrics;
     _Atomic(struct http_server *) store_listener; /* http, once it is there */
     pthread_t signal_thread;
     bool has_signal_thread;
@@ -105,11 +111,13 @@ static int control_loop(struct server *s)
     while (!atomic_load_explicit(&s->is_stopping, memory_order_relaxed)) {
         mono_us now = mono_now();
         mono_us next = TK_MIN(signal_next_timeout(s->signal), lesson_api_next_timeout(s->lessons));
+        next = TK_MIN(next, load_next_timeout(&s->load));
         mono_us wait = next == MONO_NEVER ? MONO_S(1) : TK_MIN(TK_MAX(next - now, 0), MONO_S(1));
         int err = http_server_service(s->http, wait);
         if (err < 0)
             return err;
         pump_events(s);
+        load_handle_timeout(&s->load, mono_now());
         lesson_api_handle_timeout(s->lessons, mono_now());
         signal_handle_timeout(s->signal, mono_now(), wall_now());
         pump_commands(s);
@@ -290,6 +298,7 @@ static int open_signal(struct server *s)
     sc->is_auto_create = c->room_auto_create;
     sc->room_count_max = (uint32_t)c->room_max_rooms;
     sc->participant_count_max = (uint32_t)c->room_max_participants;
+    sc->server_participant_count_max = (uint32_t)c->limits_participants;
     sc->empty_timeout = MONO_S(c->room_empty_timeout_s);
     sc->departure_timeout = MONO_S(c->room_departure_timeout_s);
     sc->resume_timeout = MONO_S(c->room_resume_timeout_s);
@@ -343,6 +352,34 @@ static int open_http(struct server *s)
     return err < 0 ? fail("lessons", err, "The lesson log cannot be read.") : 0;
 }
 
+static void collect_metrics(void *user, struct strbuf *text)
+{
+    metrics_collect(user, text);
+}
+
+/* Measuring: what the server still takes, and what operators see. */
+static int open_meters(struct server *s)
+{
+    load_init(&s->load, s->config, s->workers, s->worker_count, s->signal, mono_now());
+    if (!s->config->metrics_enabled)
+        return 0;
+    s->metrics_sources = (struct metrics_sources){.workers = s->workers,
+                                                  .worker_count = s->worker_count,
+                                                  .load = &s->load,
+                                                  .signal = s->signal,
+                                                  .http = s->http,
+                                                  .lessons = s->lessons,
+                                                  .store = s->store,
+                                                  .srtp_backend = sec_srtp_backend_name(),
+                                                  .started_at = mono_now()};
+    struct metrics_config mc = {.http = s->http,
+                                .token = s->config->metrics_token,
+                                .collect = collect_metrics,
+                                .user = &s->metrics_sources};
+    int err = metrics_endpoint_create(&mc, &s->metrics);
+    return err < 0 ? fail("metrics", err, "") : 0;
+}
+
 static int start(struct server *s)
 {
     rng_init_system(&s->rng);
@@ -361,6 +398,8 @@ static int start(struct server *s)
         code = open_signal(s);
     if (code == 0)
         code = open_http(s);
+    if (code == 0)
+        code = open_meters(s);
     for (size_t i = 0; code == 0 && i < s->worker_count; i++) {
         err = worker_start(s->workers[i]);
         if (err < 0)
@@ -380,6 +419,7 @@ static void stop(struct server *s)
     lesson_api_destroy(s->lessons);
     store_close(s->store); /* writes what still waits; its thread wakes the HTTP server */
     http_server_destroy(s->http);
+    metrics_endpoint_destroy(s->metrics);
     signal_destroy(s->signal);
     for (size_t i = 0; i < s->worker_count; i++)
         worker_release(s->workers[i]);

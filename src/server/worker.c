@@ -33,6 +33,7 @@ int worker_create(const struct worker_config *config, struct worker **ret_worker
     idmap_init(&w->tcps, WORKER_TCP_CONNS_MAX);
     timers_init(&w->timers);
     w->tcp_next_id = 1;
+    w->meter.relay_arrived = MONO_NEVER;
 
     struct sfu_node_config node = {.worker = config->index,
                                    .seed = rng_u64(&w->rng),
@@ -125,6 +126,7 @@ static void drain_relays(struct worker *w, struct mailbox *m) ON_MEDIA
     mailbox_clear(m);
     size_t count = 0;
     for (struct sfu_relay r; mailbox_pop(m, &r);) {
+        worker__meter_relay(w, &r);
         sfu_node_handle_relay(w->node, &r, w->now);
         if (++count % RELAYS_MAX == 0)
             worker__drain_node(w);
@@ -220,6 +222,7 @@ static void *run(void *arg)
         handle_timers(w);
         udp_flush(w->udp);
         wake_control(w);
+        worker__meter_turn(w);
     }
     return NULL;
 }

@@ -18,6 +18,7 @@
 #include "peer/peer.h"
 #include "secure/srtp.h"
 #include "server/worker.h"
+#include "server/worker_meter.h"
 #include "sfu/node.h"
 
 #include <pthread.h>
@@ -110,6 +111,7 @@ struct worker {
     bool has_events; /* the control thread must be woken */
     struct worker_input input;
     struct worker_output output;
+    struct worker_meter meter; /* its atomics are read anywhere */
 
     /* Written by the worker, read anywhere: relaxed atomics, statistics only. */
     struct {

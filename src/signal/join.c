@@ -110,7 +110,11 @@ static int check_policy(struct signal *s, struct joining *j)
 int join__check_room(struct signal *s, struct joining *j)
 {
     const struct signal_grants *g = &j->claims.grants;
-    int err = check_policy(s, j);
+    /* Before the policy, which takes note of who comes. A resume takes a place that is held. */
+    int err = j->params.request->reconnect ? 0 : signal_admit_participant(s, g->room, g->identity);
+    if (err < 0)
+        return refuse(j, err, err_http_status(err), err_text(err));
+    err = check_policy(s, j);
     if (err < 0)
         return err;
     struct signal_room *room = signal__room_find(s, g->room);

@@ -140,6 +140,7 @@ int signal__participant_create(struct signal_room *room, struct token_claims *cl
     err = strmap_put(&room->by_identity, p->claims.grants.identity, p);
     if (err < 0)
         goto out;
+    signal__remember_member(room, p->claims.grants.identity);
     list_push_back(&room->participants, &p->link);
     room->participant_count++;
     room->had_participant = true;

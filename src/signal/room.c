@@ -41,6 +41,7 @@ static int create(struct signal *s, const char *name, const Livekit__CreateRoomR
     strmap_init(&room->by_identity, SIGNAL_PARTICIPANTS_MAX, rng_u64(s->config.rng));
     strmap_init(&room->by_track_sid, (size_t)SIGNAL_PARTICIPANTS_MAX * SIGNAL_TRACKS_MAX,
                 rng_u64(s->config.rng));
+    strmap_init(&room->members, SIGNAL_PARTICIPANTS_MAX, rng_u64(s->config.rng));
     if (config != NULL) {
         apply_config(room, config);
         room->metadata = strdup(config->metadata);
@@ -90,6 +91,7 @@ void signal__room_destroy(struct signal_room *room, Livekit__DisconnectReason re
     signal__bits_fini(&room->slots);
     strmap_fini(&room->by_identity);
     strmap_fini(&room->by_track_sid);
+    strmap_fini(&room->members);
     free(room->metadata);
     free(room);
 }

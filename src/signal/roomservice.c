@@ -35,7 +35,9 @@ static enum twirp_code create_room(struct twirp_call *call)
     struct signal_room *room = NULL;
     if (request->name[0] == '\0')
         return twirp__fail(call, TWIRP_INVALID_ARGUMENT, "room name is required");
-    int rc = signal__room_open(call->signal, request->name, request, &room);
+    int rc = signal_admit_room(call->signal, request->name);
+    if (rc == 0)
+        rc = signal__room_open(call->signal, request->name, request, &room);
     return rc == 0 ? answer_room(call, room) : twirp__fail_rc(call, rc);
 }
 

@@ -55,7 +55,8 @@ struct signal_config {
     char fingerprint_sha256[PEER_FINGERPRINT_SIZE]; /* of the server's certificate */
     bool is_auto_create;                            /* rooms come into being at the first join */
     uint32_t room_count_max;
-    uint32_t participant_count_max; /* per room; 0 = no limit of its own */
+    uint32_t participant_count_max;        /* per room; 0 = no limit of its own */
+    uint32_t server_participant_count_max; /* in all rooms together; 0 = no limit */
     mono_us empty_timeout, departure_timeout;
     mono_us resume_timeout;     /* how long a lost participant is held: 60 s */
     struct pkt_pool *sctp_pool; /* buffers for MEDIA_PEER_SCTP */
@@ -122,6 +123,19 @@ MUST_CHECK int signal_close_room(struct signal *s, const char *room, mono_us now
  * …_MISSING. */
 MUST_CHECK int signal_check_token(const struct signal *s, const char *token, wall_ms wall,
                                   struct signal_grants *ret_grants);
+
+/* ---- admission ---- */
+
+/* What a loaded server still takes. Whoever is in a room, or was since it was opened, may always
+ * come back into it. */
+enum signal_admission { SIGNAL_ADMITS_ALL, SIGNAL_ADMITS_NO_ROOMS, SIGNAL_ADMITS_NOBODY };
+
+/* `loads`: of each worker in permille, for the choice of a newcomer's worker. */
+void signal_set_load(struct signal *s, const uint16_t *loads, enum signal_admission admission);
+/* 0 if the room is there or may be opened now. ERR_SERVER_FULL (503). */
+MUST_CHECK int signal_admit_room(struct signal *s, const char *room);
+/* 0 if the identity may come into the room now, by whatever way. ERR_SERVER_FULL (503). */
+MUST_CHECK int signal_admit_participant(struct signal *s, const char *room, const char *identity);
 
 /* ---- joining ---- */
 
@@ -200,6 +214,7 @@ mono_us signal_next_timeout(const struct signal *s);
 struct signal_stats {
     uint32_t rooms, participants, tracks, subscriptions, sessions;
     uint64_t joins, resumes, refused, malformed, over_limit;
+    uint64_t refused_rooms, refused_participants; /* because the server was full */
 };
 void signal_stats(const struct signal *s, struct signal_stats *ret_stats);
 

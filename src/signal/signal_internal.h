@@ -25,6 +25,15 @@ void signal__finish(struct signal *s);
 #define SIGNAL_WORKER_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEF"
 _Static_assert(sizeof(SIGNAL_WORKER_LETTERS) == SFU_WORKERS_MAX + 1, "one letter per worker");
 
+/* ---- admission.c ---- */
+
+/* As signal_admit_room() and …_participant(), which also count. */
+MUST_CHECK int signal__admit_room(const struct signal *s, const char *room);
+MUST_CHECK int signal__admit_participant(const struct signal *s, const char *room,
+                                         const char *identity);
+/* From now on the identity may come back however full the server is. */
+void signal__remember_member(struct signal_room *room, const char *identity);
+
 /* ---- room.c ---- */
 
 struct signal_room *signal__room_find(struct signal *s, const char *name);

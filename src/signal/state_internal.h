@@ -110,7 +110,9 @@ struct signal {
     double whip_tokens;      /* of the rate limit on their offers */
     mono_us whip_opened_at;
     uint32_t id_next;
-    uint32_t worker_load[SFU_WORKERS_MAX];
+    uint32_t transport_counts[SFU_WORKERS_MAX]; /* by worker */
+    uint16_t worker_loads[SFU_WORKERS_MAX];     /* measured, permille */
+    enum signal_admission admission;
 
     struct list sessions; /* all */
     struct list writable;
@@ -391,6 +393,7 @@ struct signal_room {
     bool had_participant, is_ruled, is_closing;
     struct list participants;
     struct strmap by_identity, by_track_sid;
+    struct strmap members;    /* identities that have been in it, to the room itself */
     struct signal_bits slots; /* in use */
     uint32_t participant_count;
     mono_us due; /* when signal__room_tick() has work */

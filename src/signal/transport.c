@@ -9,19 +9,30 @@
 #include <string.h>
 
 #define UFRAG_LENGTH 8
-#define PWD_LENGTH   24 /* RFC 8839, 5.4: at least 22 characters */
+#define LOAD_NEAR    100 /* permille: loads this near count as the same */
+#define PWD_LENGTH   24  /* RFC 8839, 5.4: at least 22 characters */
 
-/* The least loaded worker, but always that of the participant's other transport. */
+/*
+ * Always the worker of the participant's other transport; otherwise, of those whose measured load
+ * is near the least, the one with the fewest transports: load tells where the work is, the count
+ * spreads those who come at once or have not begun to work.
+ */
 static uint8_t choose_worker(const struct signal_participant *p)
 {
     const struct signal *s = p->room->signal;
     if (p->publisher != NULL)
         return p->publisher->worker;
-    uint8_t best = 0;
-    for (uint8_t w = 1; w < s->config.worker_count; w++)
-        if (s->worker_load[w] < s->worker_load[best])
+    uint16_t least = UINT16_MAX;
+    for (uint8_t w = 0; w < s->config.worker_count; w++)
+        least = TK_MIN(least, s->worker_loads[w]);
+    int best = -1;
+    for (uint8_t w = 0; w < s->config.worker_count; w++) {
+        if (s->worker_loads[w] > least + LOAD_NEAR)
+            continue;
+        if (best < 0 || s->transport_counts[w] < s->transport_counts[best])
             best = w;
-    return best;
+    }
+    return (uint8_t)best;
 }
 
 static void make_credentials(struct signal_transport *t)
@@ -50,7 +61,7 @@ int signal__transport_create(struct signal_participant *p, bool is_offerer,
         free(t);
         return err;
     }
-    s->worker_load[t->worker]++;
+    s->transport_counts[t->worker]++;
     *ret_transport = t;
     return 0;
 }
@@ -69,7 +80,7 @@ void signal__transport_destroy(struct signal_transport *t)
     signal__dc_destroy(t->dc);
     if (t->is_added)
         signal__transport_command(t, MEDIA_PEER_REMOVE);
-    s->worker_load[t->worker]--;
+    s->transport_counts[t->worker]--;
     idmap_take(&s->transports, t->id);
     free(t->sections);
     free(t);

@@ -52,6 +52,8 @@ enum twirp_code twirp__fail_rc(struct twirp_call *call, int rc)
         return twirp__fail(call, TWIRP_INVALID_ARGUMENT, "a field is empty or too long");
     case ERR_LIMIT:
         return twirp__fail(call, TWIRP_RESOURCE_EXHAUSTED, "over a limit of this server");
+    case ERR_SERVER_FULL:
+        return twirp__fail(call, TWIRP_UNAVAILABLE, err_text(rc));
     default:
         return twirp__fail(call, TWIRP_INTERNAL, err_text(rc));
     }

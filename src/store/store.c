@@ -129,6 +129,7 @@ int store_write(struct store *s, const struct store_write *write, uint64_t *ret_
     if (item == NULL)
         return -ENOMEM;
     item->write = *write;
+    item->queued_at = mono_now();
     pthread_mutex_lock(&s->mutex);
     bool has_room = s->waiting_count < STORE_WRITES_MAX;
     if (has_room) {
@@ -155,4 +156,17 @@ bool store_poll_done(struct store *s, struct store_done *ret_done)
     *ret_done = (struct store_done){.ticket = item->ticket, .err = item->err};
     free(item);
     return true;
+}
+
+void store_lag(struct store *s, mono_us now, struct store_lag *ret_lag)
+{
+    mono_us from = now;
+    pthread_mutex_lock(&s->mutex);
+    ret_lag->count = s->waiting_count + s->writing_count;
+    if (s->writing_count > 0)
+        from = s->writing_from;
+    else if (s->waiting_count > 0)
+        from = CONTAINER_OF(s->waiting.next, struct store_item, link)->queued_at;
+    pthread_mutex_unlock(&s->mutex);
+    ret_lag->age = TK_MAX(now - from, 0);
 }

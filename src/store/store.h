@@ -57,6 +57,13 @@ MUST_CHECK int store_write(struct store *s, const struct store_write *write, uin
 /* The next finished item, in the order of writing; false when there is none. */
 bool store_poll_done(struct store *s, struct store_done *ret_done);
 
+/* What waits for the writer thread, and for how long the oldest of it has been waiting. */
+struct store_lag {
+    size_t count;
+    mono_us age; /* 0 = nothing waits */
+};
+void store_lag(struct store *s, mono_us now, struct store_lag *ret_lag);
+
 /* Calls `each` for every lesson, oldest first; stops when it returns false. ERR_STORE. */
 MUST_CHECK int store_each_lesson(struct store *s,
                                  bool (*each)(void *user, const struct store_lesson *l),

@@ -13,6 +13,7 @@ struct store_item {
     struct list link;
     uint64_t ticket;
     int err;
+    mono_us queued_at;
     struct store_write write;
 };
 
@@ -36,6 +37,8 @@ struct store {
     struct list waiting; /* store_item */
     struct list done;    /* store_item */
     size_t waiting_count;
+    size_t writing_count; /* of the batch that the writer has taken */
+    mono_us writing_from; /* when its oldest was queued */
     bool is_closing;
 };
 

@@ -144,6 +144,8 @@ void *store__writer_run(void *arg)
             break; /* closing, and everything is written */
         struct list batch;
         list_init(&batch);
+        s->writing_from = CONTAINER_OF(s->waiting.next, struct store_item, link)->queued_at;
+        s->writing_count = s->waiting_count;
         for (struct list *l; (l = list_pop_front(&s->waiting)) != NULL;)
             list_push_back(&batch, l);
         s->waiting_count = 0;
@@ -152,6 +154,7 @@ void *store__writer_run(void *arg)
         write_batch(s, &batch);
 
         pthread_mutex_lock(&s->mutex);
+        s->writing_count = 0;
         for (struct list *l; (l = list_pop_front(&batch)) != NULL;)
             list_push_back(&s->done, l);
         if (s->on_done != NULL)

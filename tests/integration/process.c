@@ -32,18 +32,19 @@ static void sleep_ms(unsigned ms)
 /* What --dev and the options do not say: lost participants are held for a short time only. */
 static const char config[] = "room: {resume_timeout: 5, departure_timeout: 2}\n";
 
-static void write_config(const char *path)
+static void write_config(const char *path, const char *keys)
 {
     FILE *f = fopen(path, "w");
     assert_non_null(f);
-    assert_int_equal(fwrite(config, 1, sizeof(config) - 1, f), sizeof(config) - 1);
+    assert_true(fprintf(f, "%s%s", config, keys) > 0);
     assert_int_equal(fclose(f), 0);
 }
 
 /* In the child: becomes the server. */
-static void exec_server(const struct it_server *s)
+static void exec_server(const struct it_server *s, int worker_count)
 {
-    char data[96], config_path[96];
+    char data[96], config_path[96], workers[16];
+    snprintf(workers, sizeof(workers), "%d", worker_count);
     snprintf(data, sizeof(data), "%s/data", s->folder);
     snprintf(config_path, sizeof(config_path), "%s/tongke.yaml", s->folder);
     int log = open(s->log_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -55,8 +56,8 @@ static void exec_server(const struct it_server *s)
     if (program == NULL)
         program = IT_PROGRAM;
     execl(program, program, "serve", "--config", config_path, "--dev", "--bind", "127.0.0.1",
-          "--port", "0", "--media-port", "0", "--media-tcp-port", "0", "--workers", "2", "--data",
-          data, (char *)NULL);
+          "--port", "0", "--media-port", "0", "--media-tcp-port", "0", "--workers", workers,
+          "--data", data, (char *)NULL);
     _exit(127);
 }
 
@@ -97,17 +98,22 @@ static bool is_alive(const struct it_server *s)
 
 void it_server_start(struct it_server *s)
 {
+    it_server_start_with(s, "", 2);
+}
+
+void it_server_start_with(struct it_server *s, const char *keys, int workers)
+{
     memset(s, 0, sizeof(*s));
     strcpy(s->folder, "/tmp/tongke-test-XXXXXX");
     assert_non_null(mkdtemp(s->folder));
     snprintf(s->log_path, sizeof(s->log_path), "%s/server.log", s->folder);
     char config_path[96];
     snprintf(config_path, sizeof(config_path), "%s/tongke.yaml", s->folder);
-    write_config(config_path);
+    write_config(config_path, keys);
     s->pid = fork();
     assert_true(s->pid >= 0);
     if (s->pid == 0)
-        exec_server(s);
+        exec_server(s, workers);
     mono_us until = mono_now() + START_MAX;
     char body[256];
     while (!parse_ready(s) ||

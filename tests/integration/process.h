@@ -20,6 +20,8 @@ struct it_server {
 };
 
 void it_server_start(struct it_server *s);
+/* The same with more keys (YAML), and this number of workers instead of two. */
+void it_server_start_with(struct it_server *s, const char *keys, int workers);
 
 /* SIGTERM; the server must end by itself within 20 s with exit code 0. */
 void it_server_stop(struct it_server *s);

@@ -68,10 +68,15 @@ const char *it_admin_token(void)
 
 void it_world_start(struct it_world *w)
 {
+    it_world_start_with(w, "", 2);
+}
+
+void it_world_start_with(struct it_world *w, const char *keys, int workers)
+{
     memset(w, 0, sizeof(*w));
     rng_init_seeded(&w->rng, 1);
     rng_fill(&w->rng, w->noise, sizeof(w->noise));
-    it_server_start(&w->server);
+    it_server_start_with(&w->server, keys, workers);
     assert_int_equal(client_hub_create(&w->hub), 0);
 }
 

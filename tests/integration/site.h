@@ -48,6 +48,8 @@ struct it_world {
 
 /* Starts a server and a hub. */
 void it_world_start(struct it_world *w);
+/* The server with more keys and this number of workers: it_server_start_with(). */
+void it_world_start_with(struct it_world *w, const char *keys, int workers);
 /* Every site leaves, then the server has to end well. */
 void it_world_stop(struct it_world *w);
 /* cmocka teardown: ends what a failed test left. */

@@ -10,6 +10,7 @@ export const PROBLEMS = [
   'opened_elsewhere',
   'removed',
   'room_full',
+  'server_full',
   'old_browser',
   'unknown_page',
 ] as const;
@@ -17,7 +18,7 @@ export type Problem = (typeof PROBLEMS)[number];
 
 /** Such a problem may pass by itself, so the page keeps trying. */
 export function isPassing(problem: Problem): boolean {
-  return problem === 'server_gone' || problem === 'room_full';
+  return problem === 'server_gone' || problem === 'room_full' || problem === 'server_full';
 }
 
 export function problemOfApiError(code: ApiErrorCode): Problem {

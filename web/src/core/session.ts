@@ -46,7 +46,7 @@ export class LessonSession {
       token: link.token,
       slots: this.slots(),
       onTrouble: (trouble) =>
-        trouble === 'room_full' ? this.fail('room_full') : void this.check(),
+        trouble === 'refused' ? void this.check() : this.fail(trouble),
     });
     this.line = derive(
       [this.log.connection, this.media.connection, this.media.participants],

@@ -24,14 +24,16 @@ export interface MediaRoomConfig {
   readonly token: string;
   readonly slots: readonly PublishSlot[];
   /** Called when the room refuses us or closes: the caller finds out by REST what that means. */
-  readonly onTrouble?: (trouble: 'refused' | 'room_full') => void;
+  readonly onTrouble?: (trouble: 'refused' | Full) => void;
 }
 
 /* Below a warning livekit writes names and addresses to the console. */
 setLogLevel('warn');
 
+/** No place: in this room, or on the whole server. */
+type Full = 'room_full' | 'server_full';
 type RoomEnd =
-  'opened_elsewhere' | 'removed' | 'room_closed' | 'refused' | 'room_full' | 'line_lost';
+  'opened_elsewhere' | 'removed' | 'room_closed' | 'refused' | Full | 'line_lost';
 
 /** livekit's own tries to resume end after this time; then a new room is quicker. */
 const RESUME_FOR_MS = 20_000;
@@ -91,7 +93,7 @@ export class MediaRoom {
       const startedAt = performance.now();
       const end = await this.runOnce();
       if (end === 'opened_elsewhere' || end === 'removed') this.finish(end);
-      else if (end !== 'line_lost') this.config.onTrouble?.(end === 'room_full' ? end : 'refused');
+      else if (end !== 'line_lost') this.config.onTrouble?.(isFull(end) ? end : 'refused');
       if (this.connectionValue.value.state === 'closed') return;
       this.connectionValue.set({ state: 'reconnecting' });
       if (performance.now() - startedAt > RESUME_FOR_MS) attempt = 0;
@@ -176,9 +178,14 @@ function endOf(reason: DisconnectReason | undefined): RoomEnd {
   }
 }
 
+function isFull(end: string): end is Full {
+  return end === 'room_full' || end === 'server_full';
+}
+
 function endOfError(error: unknown): RoomEnd {
   if (!(error instanceof ConnectionError)) return 'line_lost';
   if (error.message.includes('room is full')) return 'room_full';
+  if (error.message.includes('server is full')) return 'server_full';
   const { context } = error as { context: unknown };
   if (error.reason === ConnectionErrorReason.LeaveRequest)
     return endOf(typeof context === 'number' ? context : undefined);

@@ -1,0 +1,67 @@
+#include "server/admission.h"
+
+#include "base/attrs.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+void admission_init(struct admission *a, const struct admission_config *config, mono_us now)
+{
+    CHECK(config->worker_count > 0 && config->worker_count <= ADMISSION_WORKERS_MAX);
+    memset(a, 0, sizeof(*a));
+    a->config = *config;
+    a->read_at = now;
+}
+
+static uint64_t permille(uint64_t part, uint64_t whole)
+{
+    return whole > 0 ? TK_MIN(part * 1000 / whole, (uint64_t)ADMISSION_LOAD_MAX) : 0;
+}
+
+/* The worker's load between two readings. */
+static int64_t share_of(const struct admission *a, const struct admission_reading *from,
+                        const struct admission_reading *to, mono_us time)
+{
+    uint64_t cpu = permille(to->cpu_us - from->cpu_us, (uint64_t)time);
+    uint64_t busy = permille(to->busy_us - from->busy_us, (uint64_t)time);
+    uint64_t allowed = (uint64_t)a->config.packets_per_s * (uint64_t)time / 1000000;
+    uint64_t packets = permille(to->packets - from->packets, allowed);
+    return (int64_t)TK_MAX(TK_MAX(cpu, busy), packets);
+}
+
+/* In millionths, so that the last steps towards a steady share are not rounded away. */
+static int64_t smooth(int64_t load, int64_t share, mono_us time)
+{
+    mono_us constant = share > load ? ADMISSION_RISE_US : ADMISSION_FALL_US;
+    return load + (share - load) * time / (constant + time);
+}
+
+/* True if the limit holds: reached, or reached before and not yet clearly left. */
+static bool is_over(uint16_t load, uint8_t limit_percent, bool was_over)
+{
+    int limit = limit_percent * 10;
+    int slack = was_over ? TK_MIN(ADMISSION_HYSTERESIS, limit / 2) : 0;
+    return limit > 0 && load >= limit - slack;
+}
+
+void admission_update(struct admission *a, const struct admission_reading *readings, mono_us now)
+{
+    mono_us time = now - a->read_at;
+    if (time <= 0)
+        return;
+    uint16_t least = UINT16_MAX;
+    for (size_t i = 0; i < a->config.worker_count; i++) {
+        int64_t share = share_of(a, &a->last[i], &readings[i], time) * 1000;
+        a->smoothed[i] = smooth(a->smoothed[i], share, time);
+        a->load[i] = (uint16_t)(a->smoothed[i] / 1000);
+        a->last[i] = readings[i];
+        least = TK_MIN(least, a->load[i]);
+    }
+    a->read_at = now;
+    if (is_over(least, a->config.participants_percent, a->level == ADMISSION_FULL))
+        a->level = ADMISSION_FULL;
+    else if (is_over(least, a->config.rooms_percent, a->level != ADMISSION_OPEN))
+        a->level = ADMISSION_NO_ROOMS;
+    else
+        a->level = ADMISSION_OPEN;
+}

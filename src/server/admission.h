@@ -1,0 +1,53 @@
+#ifndef TK_SERVER_ADMISSION_H
+#define TK_SERVER_ADMISSION_H
+
+/*
+ * How loaded the workers are, and what the server still takes. A pure value: readings and time come
+ * in as arguments. A worker's load is the largest of three shares: processor time, time spent in
+ * turns of its loop (which grows, too, when somebody else takes the processor), and packets against
+ * the configured limit. It is smoothed, quick to rise and slow to fall. Newcomers go to the least
+ * loaded worker, so the server is as full as that one; a limit that was reached is given up only
+ * ADMISSION_HYSTERESIS below it.
+ */
+
+#include "base/time.h"
+
+#include <stdint.h>
+
+#define ADMISSION_WORKERS_MAX 16
+#define ADMISSION_INTERVAL    MONO_MS(250) /* between two readings */
+#define ADMISSION_RISE_US     MONO_S(1)    /* time constants of the smoothing */
+#define ADMISSION_FALL_US     MONO_S(5)
+#define ADMISSION_HYSTERESIS  100  /* permille */
+#define ADMISSION_LOAD_MAX    4000 /* permille; more than that says nothing more */
+
+struct admission_config {
+    uint8_t worker_count;
+    /* Load from which new rooms, and new participants, are refused; 0 = never. */
+    uint8_t rooms_percent, participants_percent;
+    uint32_t packets_per_s; /* in and out that one worker may be offered; 0 = no such limit */
+};
+
+/* What one worker has used since it began. */
+struct admission_reading {
+    uint64_t cpu_us;  /* its thread's processor time */
+    uint64_t busy_us; /* its turns, from waking up to sleeping */
+    uint64_t packets; /* received and sent */
+};
+
+enum admission_level { ADMISSION_OPEN, ADMISSION_NO_ROOMS, ADMISSION_FULL };
+
+struct admission {
+    struct admission_config config;
+    mono_us read_at;
+    struct admission_reading last[ADMISSION_WORKERS_MAX];
+    int64_t smoothed[ADMISSION_WORKERS_MAX]; /* load in millionths */
+    uint16_t load[ADMISSION_WORKERS_MAX];    /* the same in permille */
+    enum admission_level level;
+};
+
+void admission_init(struct admission *a, const struct admission_config *config, mono_us now);
+/* One reading of every worker, in their order. Readings never fall. */
+void admission_update(struct admission *a, const struct admission_reading *readings, mono_us now);
+
+#endif

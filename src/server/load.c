@@ -1,0 +1,52 @@
+#include "server/load.h"
+
+#include "base/log.h"
+#include "server/config.h"
+#include "server/worker_meter.h"
+#include "signal/signal.h"
+
+_Static_assert(ADMISSION_WORKERS_MAX == WORKERS_MAX, "one load per worker");
+_Static_assert((int)ADMISSION_OPEN == (int)SIGNAL_ADMITS_ALL &&
+                   (int)ADMISSION_NO_ROOMS == (int)SIGNAL_ADMITS_NO_ROOMS &&
+                   (int)ADMISSION_FULL == (int)SIGNAL_ADMITS_NOBODY,
+               "levels are handed on as numbers");
+
+static void read_workers(const struct load *l, struct admission_reading *ret_readings)
+{
+    for (size_t i = 0; i < l->admission.config.worker_count; i++) {
+        struct admission_reading *r = &ret_readings[i];
+        worker_usage(l->workers[i], &r->cpu_us, &r->busy_us, &r->packets);
+    }
+}
+
+void load_init(struct load *l, const struct config *c, struct worker *const *workers,
+               size_t worker_count, struct signal *signal, mono_us now)
+{
+    struct admission_config config = {
+        .worker_count = (uint8_t)worker_count,
+        .rooms_percent = (uint8_t)c->limits_load_rooms_percent,
+        .participants_percent = (uint8_t)c->limits_load_participants_percent,
+        .packets_per_s = (uint32_t)c->limits_worker_packets_per_s,
+    };
+    l->workers = workers;
+    l->signal = signal;
+    l->next_at = now + ADMISSION_INTERVAL;
+    admission_init(&l->admission, &config, now);
+}
+
+void load_handle_timeout(struct load *l, mono_us now)
+{
+    static const char *const names[] = {"open", "no_rooms", "full"};
+    if (now < l->next_at)
+        return;
+    l->next_at = now + ADMISSION_INTERVAL;
+    struct admission *a = &l->admission;
+    struct admission_reading readings[ADMISSION_WORKERS_MAX] = {0};
+    enum admission_level before = a->level;
+    read_workers(l, readings);
+    admission_update(a, readings, now);
+    signal_set_load(l->signal, a->load, (enum signal_admission)a->level);
+    if (a->level != before)
+        LOG_WARN("server", "admission", "level=%s was=%s load_permille=%u", names[a->level],
+                 names[before], a->load[0]);
+}
