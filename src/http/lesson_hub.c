@@ -31,6 +31,29 @@ static int enqueue(struct lesson *l, struct lesson_pending *p, const struct stor
     return 0;
 }
 
+/* What an event means for sound and picture: nothing, something for its site, or for everyone. */
+static void tell_signal(const struct lesson *l, const struct lesson_event *e)
+{
+    const char *site = NULL;
+    switch (e->type) {
+    case LESSON_EVENT_SITE_LEFT:
+    case LESSON_EVENT_HAND_RAISED:
+    case LESSON_EVENT_HAND_LOWERED:
+    case LESSON_EVENT_CHAT:
+        return;
+    case LESSON_EVENT_SITE_JOINED:
+    case LESSON_EVENT_STAGE_ADDED:
+    case LESSON_EVENT_STAGE_REMOVED:
+    case LESSON_EVENT_FLOOR_GIVEN:
+    case LESSON_EVENT_FLOOR_TAKEN:
+        site = e->site;
+        break;
+    default:
+        break;
+    }
+    signal_policy_changed(l->api->config.signal, l->id, site, mono_now());
+}
+
 int lesson__log_event(struct lesson *l, struct lesson_event *e, const struct lesson_pending *answer,
                       bool is_new_lesson)
 {
@@ -57,7 +80,7 @@ int lesson__log_event(struct lesson *l, struct lesson_event *e, const struct les
         err = lesson_state_apply(&l->state, e);
     if (err > 0)
         err = 0;
-    signal_policy_changed(l->api->config.signal, l->id, mono_now());
+    tell_signal(l, e);
 out:
     free(p);
     free(w);
@@ -147,7 +170,7 @@ static void recover(struct lesson *l)
     int err = lesson__load(l);
     LOG_ERROR("lesson", "log_rolled_back", "lesson=%s seq=%llu err=\"%s\"", l->id,
               (unsigned long long)l->durable_seq, err_text(err));
-    signal_policy_changed(api->config.signal, l->id, mono_now());
+    signal_policy_changed(api->config.signal, l->id, NULL, mono_now());
 }
 
 void lesson__drain_store(struct lesson_api *api)

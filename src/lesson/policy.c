@@ -55,5 +55,11 @@ bool lesson_policy_is_visible(const struct lesson_state *s, const char *viewer, 
     if (strcmp(viewer, other) == 0)
         return true;
     const struct lesson_site *site = lesson_state_site(s, other);
-    return site == NULL || site->role != LESSON_ROLE_OBSERVER;
+    if (site == NULL || site->role == LESSON_ROLE_LECTURE)
+        return true;
+    if (site->role != LESSON_ROLE_REMOTE)
+        return false;
+    const struct lesson_site *to = lesson_state_site(s, viewer);
+    bool is_remote = to == NULL || to->role == LESSON_ROLE_REMOTE;
+    return !is_remote || site->is_on_stage || site->has_floor;
 }

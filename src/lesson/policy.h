@@ -28,7 +28,8 @@ bool lesson_policy_can_publish(const struct lesson_state *s, const char *identit
 int lesson_policy_layer_for(const struct lesson_state *s, const char *viewer, const char *publisher,
                             enum lesson_source source);
 
-/* Whether `viewer` may know that `other` is there at all. */
+/* Whether `viewer` is told in signalling that `other` is there: nobody of an observer, a remote
+ * site of no other remote site, unless that is on stage or has the floor. */
 bool lesson_policy_is_visible(const struct lesson_state *s, const char *viewer, const char *other);
 
 #endif

@@ -66,7 +66,6 @@ static void init(struct signal_participant *p, struct signal_room *room, bool is
     p->created_at = s->now;
     p->lost_at = s->now;
     p->token_due = MONO_NEVER;
-    p->dirty_due = MONO_NEVER;
     p->quality = LIVEKIT__CONNECTION_QUALITY__EXCELLENT;
     list_init(&p->link);
     list_init(&p->tracks);
@@ -195,6 +194,7 @@ void signal__participant_remove(struct signal_participant *p, Livekit__Disconnec
     }
     if (!is_silent)
         signal__update_gone(p);
+    signal__receiver_gone(p);
     forget_slot(p);
     report_gone(p);
     participant_free(p);

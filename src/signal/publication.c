@@ -376,18 +376,21 @@ void signal__track_remove(struct signal_track *track)
     free(track);
 }
 
-static bool has_receiver(const struct signal_track *track)
+static bool has_receiver(struct signal_track *track)
 {
     const struct signal_participant *p = track->participant;
     bool has_viewer = false;
+    track->receiver = NULL;
     LIST_FOR_EACH(it, &p->room->participants)
     {
         const struct signal_participant *viewer = CONTAINER_OF(it, struct signal_participant, link);
         if (viewer == p)
             continue;
         has_viewer = true;
-        if (signal__policy_layer(viewer, track) >= 0)
-            return true;
+        if (signal__policy_layer(viewer, track) < 0)
+            continue;
+        track->receiver = viewer;
+        return true;
     }
     return !has_viewer;
 }
@@ -419,6 +422,35 @@ void signal__track_update_block(struct signal_track *track)
     signal__track_command(track, MEDIA_TRACK_BLOCK, track->transport->worker);
     if (!is_blocked && track->kind == RTP_KIND_VIDEO)
         ask_keyframes(track);
+}
+
+void signal__track_receiver_changed(struct signal_track *track,
+                                    const struct signal_participant *viewer)
+{
+    bool is_settled = track->receiver != NULL && track->receiver != viewer;
+    if (viewer == track->participant || is_settled)
+        return;
+    bool may_have_it = signal__policy_layer(viewer, track) >= 0;
+    /* Without a receiver and not blocked: nobody else was there so far. */
+    bool has_changed = track->receiver == viewer ? !may_have_it : may_have_it || !track->is_blocked;
+    if (has_changed)
+        signal__track_update_block(track);
+}
+
+void signal__receiver_gone(const struct signal_participant *p)
+{
+    if (!p->room->is_ruled)
+        return;
+    LIST_FOR_EACH(it, &p->room->participants)
+    {
+        struct signal_participant *other = CONTAINER_OF(it, struct signal_participant, link);
+        LIST_FOR_EACH(t, &other->tracks)
+        {
+            struct signal_track *track = CONTAINER_OF(t, struct signal_track, link);
+            if (track->receiver == p)
+                signal__track_update_block(track);
+        }
+    }
 }
 
 void signal__track_set_muted(struct signal_track *track, bool is_muted, bool is_by_server)

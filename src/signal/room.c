@@ -36,6 +36,7 @@ static int create(struct signal *s, const char *name, const Livekit__CreateRoomR
     room->created_at = s->now;
     room->created_wall = s->wall;
     room->due = MONO_NEVER;
+    room->updates_due = MONO_NEVER;
     room->is_ruled = signal__is_ruled(s, name);
     list_init(&room->participants);
     strmap_init(&room->by_identity, SIGNAL_PARTICIPANTS_MAX, rng_u64(s->config.rng));

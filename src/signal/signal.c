@@ -159,6 +159,37 @@ void signal__enter(struct signal *s, mono_us now, wall_ms wall)
     s->depth++;
 }
 
+/* Everything in the room by the rules as they are now: O(N²). */
+static void look_at_room(struct signal_room *room)
+{
+    room->is_policy_due = false;
+    room->has_policy_subjects = false;
+    room->is_ruled = signal__is_ruled(room->signal, room->name);
+    LIST_FOR_EACH(it, &room->participants)
+    CONTAINER_OF(it, struct signal_participant, link)->is_policy_due = false;
+    signal__visibility_changed(room);
+    signal__updates_flush(room);
+    signal__reconcile_room(room);
+}
+
+/* Those for whom the rules have changed, each against everyone: O(N). */
+static void look_at_subjects(struct signal_room *room)
+{
+    room->has_policy_subjects = false;
+    LIST_FOR_EACH(it, &room->participants)
+    {
+        struct signal_participant *p = CONTAINER_OF(it, struct signal_participant, link);
+        if (!p->is_policy_due)
+            continue;
+        p->is_policy_due = false;
+        signal__visibility_of(p);
+        signal__updates_flush(room);
+        LIST_FOR_EACH(t, &p->tracks)
+        signal__reconcile_track(CONTAINER_OF(t, struct signal_track, link));
+        signal__reconcile_viewer(p);
+    }
+}
+
 static void finish_room(struct signal_room *room)
 {
     if (room->is_close_due) {
@@ -166,15 +197,11 @@ static void finish_room(struct signal_room *room)
                              LIVEKIT__ROOM_END_REASON__ROOM_END_REASON_API_DELETE);
         return;
     }
-    if (room->is_policy_due) {
-        room->is_policy_due = false;
-        room->is_ruled = signal__is_ruled(room->signal, room->name);
-        signal__visibility_changed(room);
-        signal__updates_flush(room);
-        signal__reconcile_room(room);
-    }
-    if (room->is_update_due)
-        signal__updates_flush(room);
+    if (room->is_policy_due)
+        look_at_room(room);
+    else if (room->has_policy_subjects)
+        look_at_subjects(room);
+    signal__updates_flush(room);
 }
 
 void signal__finish(struct signal *s)
@@ -193,14 +220,20 @@ void signal__finish(struct signal *s)
     s->depth = 0;
 }
 
-void signal_policy_changed(struct signal *s, const char *name, mono_us now)
+void signal_policy_changed(struct signal *s, const char *name, const char *identity, mono_us now)
 {
     signal__enter(s, now, 0);
     struct signal_room *room = signal__room_find(s, name);
-    if (room != NULL) {
+    struct signal_participant *p =
+        room != NULL && identity != NULL ? signal__room_participant(room, identity) : NULL;
+    if (p != NULL) {
+        p->is_policy_due = true;
+        room->has_policy_subjects = true;
+        s->is_finish_due = true;
+    } else if (room != NULL && identity == NULL) {
         room->is_policy_due = true;
         s->is_finish_due = true;
-    }
+    } /* who is not in the room concerns nobody in it */
     signal__finish(s);
 }
 

@@ -112,9 +112,9 @@ void signal_destroy(struct signal *s); /* NULL is a no-op */
 /* Applies to every room whose name `is_ruled()` accepts… the policy decides per room name. */
 void signal_set_policy(struct signal *s, const struct signal_policy *policy,
                        bool (*is_ruled)(void *user, const char *room));
-/* The rules' inputs changed: publication, subscriptions and layers of this room are looked at anew.
- */
-void signal_policy_changed(struct signal *s, const char *room, mono_us now);
+/* The rules' inputs changed, for this identity or (NULL) for the whole room: publications,
+ * subscriptions, layers and who knows of whom are looked at anew. With an identity that is O(N). */
+void signal_policy_changed(struct signal *s, const char *room, const char *identity, mono_us now);
 /* Sends everyone away: LeaveRequest with ROOM_DELETED, then the room is gone. ERR_ROOM_NOT_FOUND.
  */
 MUST_CHECK int signal_close_room(struct signal *s, const char *room, mono_us now);

@@ -87,7 +87,8 @@ void signal__participant_send_token(struct signal_participant *p);
 
 /* ---- update.c: who is told what about whom ---- */
 
-/* Something about `p` changed: its version grows; sent at the end of the call, or within 3 s. */
+/* Something about `p` changed: its version grows; sent at the end of the call, or a little later.
+ */
 void signal__changed(struct signal_participant *p, bool is_immediate);
 void signal__updates_flush(struct signal_room *room);
 /* True if the viewer may hear of `p` at all (hidden, policy). */
@@ -100,6 +101,8 @@ MUST_CHECK int signal__visible_fill(struct signal_participant *viewer, struct si
 MUST_CHECK int signal__visible_mark(struct signal_participant *viewer);
 void signal__update_gone(struct signal_participant *p);
 void signal__visibility_changed(struct signal_room *room);
+/* The same for one participant: who sees it, and whom it sees. */
+void signal__visibility_of(struct signal_participant *p);
 
 /* ---- session.c ---- */
 
@@ -211,6 +214,11 @@ void signal__track_command(struct signal_track *track, enum media_command_kind k
 void signal__track_set_muted(struct signal_track *track, bool is_muted, bool is_by_server);
 /* Looks whether anybody may receive it, and tells the worker when that changed. */
 void signal__track_update_block(struct signal_track *track);
+/* The same after the rules for one viewer changed: a question or two instead of one per member. */
+void signal__track_receiver_changed(struct signal_track *track,
+                                    const struct signal_participant *viewer);
+/* `p` is leaving: tracks that flowed for it alone are blocked. */
+void signal__receiver_gone(const struct signal_participant *p);
 MUST_CHECK int signal__track_fill(const struct signal_track *track, struct signal_arena *arena,
                                   Livekit__TrackInfo *ret_message);
 void signal__handle_audio_features(struct signal_participant *p,

@@ -39,7 +39,9 @@
 #define SIGNAL_SECTIONS_WAIT_US  MONO_S(5)  /* for sections that we asked the client for */
 #define SIGNAL_COALESCE_US       MONO_MS(10)
 #define SIGNAL_TICK_US           MONO_MS(100)
-#define SIGNAL_BATCH_US          MONO_MS(2500) /* updates of those who only subscribe */
+#define SIGNAL_BATCH_US          MONO_MS(100) /* updates of those who only subscribe, at least */
+#define SIGNAL_BATCH_EACH_US     150          /* and for each member who is told */
+#define SIGNAL_BATCH_MAX_US      MONO_MS(2500)
 #define SIGNAL_SPEAKERS_US       MONO_MS(400)
 #define SIGNAL_DYNACAST_LOWER_US MONO_S(5)
 #define SIGNAL_TOKEN_INTERVAL_US MONO_S(300)
@@ -287,6 +289,9 @@ struct signal_track {
     /* Speakers: the last window. */
     uint8_t level_dbov, active_percent;
     mono_us level_at;
+
+    /* Somebody whom the rules let have it, as was found last; compared, never followed. */
+    const struct signal_participant *receiver;
 };
 
 struct signal_data_track {
@@ -344,9 +349,8 @@ struct signal_participant {
     struct signal_frame **missed; /* departures while the line was lost */
     size_t missed_count;
 
-    /* Updates to send about it. */
-    bool is_dirty;
-    mono_us dirty_due;
+    bool is_dirty;      /* others have to be told about it */
+    bool is_policy_due; /* the rules for it have changed */
 
     struct signal_transport *publisher;
     struct signal_transport *subscriber; /* == publisher with a single connection */
@@ -400,7 +404,8 @@ struct signal_room {
     mono_us speakers_at, counts_at;
     bool has_audio_windows, has_counts_changed;
     bool is_policy_due, is_close_due; /* asked for from within a callback */
-    bool is_update_due;               /* participants to be told about at the end of this call */
+    bool has_policy_subjects;         /* is_policy_due of some participants */
+    mono_us updates_due;              /* when others are told of those who are dirty */
 };
 
 #endif

@@ -14,10 +14,15 @@
 struct signal_sub *signal__sub_find(struct signal_participant *viewer,
                                     const struct signal_track *track)
 {
-    LIST_FOR_EACH(it, &viewer->subs)
-    {
-        struct signal_sub *sub = CONTAINER_OF(it, struct signal_sub, viewer_link);
+    /* Both lists have it: walked side by side, the shorter one ends the search. */
+    const struct list *of_viewer = viewer->subs.next, *of_track = track->subs.next;
+    for (; of_viewer != &viewer->subs && of_track != &track->subs;
+         of_viewer = of_viewer->next, of_track = of_track->next) {
+        struct signal_sub *sub = CONTAINER_OF(of_viewer, struct signal_sub, viewer_link);
         if (sub->track == track)
+            return sub;
+        sub = CONTAINER_OF(of_track, struct signal_sub, track_link);
+        if (sub->viewer == viewer)
             return sub;
     }
     return NULL;
@@ -137,7 +142,7 @@ void signal__reconcile_viewer(struct signal_participant *viewer)
     {
         struct signal_participant *p = CONTAINER_OF(it, struct signal_participant, link);
         LIST_FOR_EACH(t, &p->tracks)
-        signal__track_update_block(CONTAINER_OF(t, struct signal_track, link));
+        signal__track_receiver_changed(CONTAINER_OF(t, struct signal_track, link), viewer);
     }
 }
 

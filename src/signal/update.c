@@ -1,7 +1,8 @@
 /*
- * Who is told what about whom. Changes mark a participant as dirty; at the end of a call (or within
- * 3 s, for those who only subscribe in a large room) each viewer gets one ParticipantUpdate with
- * all the changed participants that it may see. Each participant is encoded once.
+ * Who is told what about whom. Changes mark a participant as dirty; at the end of a call (or a
+ * little later, for those who only subscribe in a large room) each viewer gets one
+ * ParticipantUpdate with all the changed participants that it may see. Each participant is encoded
+ * once.
  */
 
 #include "base/err.h"
@@ -35,19 +36,26 @@ bool signal__is_visible(const struct signal_participant *viewer, const struct si
                                 p->claims.grants.identity);
 }
 
+/* The more have to be told, the longer it waits for others to join the same message. */
+static mono_us batch_time(const struct signal_room *room)
+{
+    mono_us time = (mono_us)room->participant_count * SIGNAL_BATCH_EACH_US;
+    return TK_MIN(TK_MAX(time, SIGNAL_BATCH_US), SIGNAL_BATCH_MAX_US);
+}
+
 void signal__changed(struct signal_participant *p, bool is_immediate)
 {
+    struct signal_room *room = p->room;
+    mono_us now = room->signal->now;
     p->version++;
-    mono_us now = p->room->signal->now;
-    if (is_immediate || p->room->participant_count <= SMALL_ROOM) {
-        p->dirty_due = now;
-        p->room->is_update_due = true;
-        p->room->signal->is_finish_due = true;
-    } else {
-        p->dirty_due = TK_MIN(p->dirty_due, now + SIGNAL_BATCH_US);
-        signal__wake(p->room, p->dirty_due);
-    }
     p->is_dirty = true;
+    if (is_immediate || room->participant_count <= SMALL_ROOM) {
+        room->updates_due = now;
+        room->signal->is_finish_due = true;
+    } else {
+        room->updates_due = TK_MIN(room->updates_due, now + batch_time(room));
+        signal__wake(room, room->updates_due);
+    }
 }
 
 static uint8_t *put_varint(uint8_t *at, size_t value)
@@ -125,17 +133,16 @@ static void send_blobs(struct signal_participant *viewer, const struct blob *blo
     signal__session_push(viewer->session, *shared);
 }
 
-static size_t take_due(struct signal_room *room, struct signal_arena *arena,
-                       struct blob blobs[CHUNK_INFOS])
+static size_t take_dirty(struct signal_room *room, struct signal_arena *arena,
+                         struct blob blobs[CHUNK_INFOS])
 {
     size_t count = 0;
     LIST_FOR_EACH(it, &room->participants)
     {
         struct signal_participant *p = CONTAINER_OF(it, struct signal_participant, link);
-        if (!p->is_dirty || p->dirty_due > room->signal->now || count == CHUNK_INFOS)
+        if (!p->is_dirty || count == CHUNK_INFOS)
             continue;
         p->is_dirty = false;
-        p->dirty_due = MONO_NEVER;
         if (encode(p, arena, &blobs[count]))
             count++;
     }
@@ -144,13 +151,15 @@ static size_t take_due(struct signal_room *room, struct signal_arena *arena,
 
 void signal__updates_flush(struct signal_room *room)
 {
-    room->is_update_due = false;
+    if (room->updates_due > room->signal->now)
+        return;
+    room->updates_due = MONO_NEVER;
     size_t count;
     do {
         struct signal_arena arena = {0};
         struct blob blobs[CHUNK_INFOS];
         struct signal_frame *shared = NULL;
-        count = take_due(room, &arena, blobs);
+        count = take_dirty(room, &arena, blobs);
         LIST_FOR_EACH(it, &room->participants)
         {
             struct signal_participant *viewer = CONTAINER_OF(it, struct signal_participant, link);
@@ -262,23 +271,35 @@ static void show(struct signal_participant *viewer, struct signal_participant *p
     signal__frame_unref(frame);
 }
 
+static void look_at_pair(struct signal_participant *viewer, struct signal_participant *p)
+{
+    if (viewer == p || viewer->session == NULL)
+        return; /* without a line: it gets everything anew when it comes back */
+    bool is_known = signal__bits_has(&viewer->known, p->slot);
+    if (is_known == signal__is_visible(viewer, p))
+        return;
+    if (is_known)
+        hide(viewer, p);
+    else if (!p->is_dirty)
+        show(viewer, p);
+}
+
+void signal__visibility_of(struct signal_participant *p)
+{
+    LIST_FOR_EACH(it, &p->room->participants)
+    {
+        struct signal_participant *other = CONTAINER_OF(it, struct signal_participant, link);
+        look_at_pair(other, p);
+        look_at_pair(p, other);
+    }
+}
+
 void signal__visibility_changed(struct signal_room *room)
 {
     LIST_FOR_EACH(it, &room->participants)
     {
         struct signal_participant *viewer = CONTAINER_OF(it, struct signal_participant, link);
-        if (viewer->session == NULL)
-            continue; /* gets everything anew when it comes back */
         LIST_FOR_EACH(other, &room->participants)
-        {
-            struct signal_participant *p = CONTAINER_OF(other, struct signal_participant, link);
-            bool is_known = signal__bits_has(&viewer->known, p->slot);
-            if (p == viewer || is_known == signal__is_visible(viewer, p))
-                continue;
-            if (is_known)
-                hide(viewer, p);
-            else if (!p->is_dirty)
-                show(viewer, p);
-        }
+        look_at_pair(viewer, CONTAINER_OF(other, struct signal_participant, link));
     }
 }

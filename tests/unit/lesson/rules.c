@@ -164,6 +164,11 @@ static void test_who_publishes_what(void **state)
     assert_false(lesson_policy_is_visible(*state, "center", "watcher"));
     assert_true(lesson_policy_is_visible(*state, "watcher", "watcher"));
     assert_true(lesson_policy_is_visible(*state, "watcher", "quiet"));
+    assert_true(lesson_policy_is_visible(*state, "center", "quiet"));
+    assert_true(lesson_policy_is_visible(*state, "quiet", "center"));
+    assert_true(lesson_policy_is_visible(*state, "quiet", "up"));
+    assert_true(lesson_policy_is_visible(*state, "quiet", "voice"));
+    assert_false(lesson_policy_is_visible(*state, "voice", "quiet"));
 }
 
 static void test_command_parsing(void **state)

@@ -363,7 +363,8 @@ static void rule_on_presence(void *user, const char *room, const char *identity,
     struct signal *s = *(struct signal **)user;
     (void)identity;
     present += is_present ? 1 : -1;
-    signal_policy_changed(s, room, w.now); /* as the lesson does: from within the callback */
+    signal_policy_changed(s, room, identity,
+                          w.now); /* as the lesson does: from within the callback */
 }
 
 static bool is_ruled(void *user, const char *room)
@@ -405,23 +406,23 @@ static void policy_decides_whatever_clients_ask(void **state)
     send_settings(b, track_sid(a), s);
     assert_int_equal(sub_of(b)->target.layer_max, 0);
     rule_layer = 2; /* on stage */
-    signal_policy_changed(w.signal, "r1", w.now);
+    signal_policy_changed(w.signal, "r1", NULL, w.now);
     world_settle(&w);
     assert_int_equal(sub_of(b)->target.layer_max, 2);
     rule_layer = SFU_LAYER_NONE; /* down again */
-    signal_policy_changed(w.signal, "r1", w.now);
+    signal_policy_changed(w.signal, "r1", NULL, w.now);
     world_advance(&w, MONO_MS(200));
     assert_int_equal(world_count(&w, THING_SUB), 0);
     assert_true(only(THING_TRACK)->is_blocked);
     set_subscribed(b, track_sid(a), true);
     assert_int_equal(world_count(&w, THING_SUB), 0);
     rule_visible = false;
-    signal_policy_changed(w.signal, "r1", w.now);
+    signal_policy_changed(w.signal, "r1", NULL, w.now);
     world_settle(&w);
     assert_int_equal(client_sees(b, "anna")->state, LIVEKIT__PARTICIPANT_INFO__STATE__DISCONNECTED);
     rule_visible = true;
     rule_layer = 1;
-    signal_policy_changed(w.signal, "r1", w.now);
+    signal_policy_changed(w.signal, "r1", NULL, w.now);
     world_advance(&w, MONO_MS(200));
     assert_int_equal(client_sees(b, "anna")->state, LIVEKIT__PARTICIPANT_INFO__STATE__ACTIVE);
     assert_int_equal(world_count(&w, THING_SUB), 1);

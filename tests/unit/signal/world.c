@@ -513,6 +513,31 @@ static void on_frame(struct client *c, const Livekit__SignalResponse *r)
     }
 }
 
+/* The kind of a SignalResponse: the field number of its only field. */
+static size_t kind_of(const uint8_t *data, size_t size)
+{
+    size_t tag = data[0] & 0x7f;
+    if (data[0] >= 0x80 && size > 1)
+        tag |= (size_t)data[1] << 7;
+    assert_true(tag >> 3 < WORLD_CASES_MAX);
+    return tag >> 3;
+}
+
+/* Counts a frame; only what has to be answered is decoded. */
+static void count_frame(struct client *c, const uint8_t *data, size_t size)
+{
+    size_t kind = kind_of(data, size);
+    c->world->frame_bytes[kind] += size;
+    c->world->frame_counts[kind]++;
+    if (kind != LIVEKIT__SIGNAL_RESPONSE__MESSAGE_OFFER &&
+        kind != LIVEKIT__SIGNAL_RESPONSE__MESSAGE_MEDIA_SECTIONS_REQUIREMENT)
+        return;
+    Livekit__SignalResponse *r = livekit__signal_response__unpack(NULL, size, data);
+    assert_non_null(r);
+    on_frame(c, r);
+    livekit__signal_response__free_unpacked(r, NULL);
+}
+
 static bool drain_client(struct client *c)
 {
     const void *data;
@@ -527,6 +552,10 @@ static bool drain_client(struct client *c)
             c->session = NULL;
             c->is_closed = true;
             break;
+        }
+        if (c->world->is_counting) {
+            count_frame(c, data, size);
+            continue;
         }
         assert_true(c->frame_count < WORLD_FRAMES_MAX);
         Livekit__SignalResponse *r = livekit__signal_response__unpack(NULL, size, data);

@@ -15,10 +15,14 @@
 
 #include <stdbool.h>
 
-#define WORLD_CLIENTS_MAX  24
+/* A test of many clients is compiled with other numbers. */
+#ifndef WORLD_CLIENTS_MAX
+#define WORLD_CLIENTS_MAX 24
+#define WORLD_FRAMES_MAX  4096
+#define WORLD_THINGS_MAX  512
+#endif
 #define WORLD_SECTIONS_MAX 40
-#define WORLD_FRAMES_MAX   4096
-#define WORLD_THINGS_MAX   512
+#define WORLD_CASES_MAX    64 /* kinds of SignalResponse */
 
 struct client_section {
     char kind[12]; /* "audio", "video", "application" */
@@ -76,6 +80,8 @@ struct world {
     uint32_t command_counts[MEDIA_COMMAND_KIND_COUNT_];
     uint32_t unknown_ids; /* commands about what the worker does not know */
     int keyframe_layer;
+    bool is_counting; /* frames are counted here instead of kept, offers and the like answered */
+    uint64_t frame_bytes[WORLD_CASES_MAX], frame_counts[WORLD_CASES_MAX];
     void (*on_sctp)(const struct media_command *command); /* NULL: dropped */
 };
 
