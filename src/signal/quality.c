@@ -13,7 +13,8 @@ static const float scores[] = {[LIVEKIT__CONNECTION_QUALITY__POOR] = 2.0f,
                                [LIVEKIT__CONNECTION_QUALITY__EXCELLENT] = 4.5f,
                                [LIVEKIT__CONNECTION_QUALITY__LOST] = 0.0f};
 
-static void send_quality(struct signal_participant *viewer, struct signal_participant *p)
+/* The message about one participant, encoded once for all who hear it; NULL without memory. */
+static struct signal_frame *quality_frame(struct signal_participant *p)
 {
     Livekit__ConnectionQualityInfo info = LIVEKIT__CONNECTION_QUALITY_INFO__INIT;
     Livekit__ConnectionQualityInfo *list[] = {&info};
@@ -26,7 +27,7 @@ static void send_quality(struct signal_participant *viewer, struct signal_partic
     Livekit__SignalResponse response = LIVEKIT__SIGNAL_RESPONSE__INIT;
     response.message_case = LIVEKIT__SIGNAL_RESPONSE__MESSAGE_CONNECTION_QUALITY;
     response.connection_quality = &update;
-    signal__send(viewer, &response);
+    return signal__frame_pack(&response);
 }
 
 static bool is_subscribed(struct signal_participant *viewer, struct signal_participant *p)
@@ -49,14 +50,16 @@ static void set_quality(struct signal_participant *p, uint8_t quality, bool has_
     p->has_quality = true;
     p->quality = quality;
     p->quality_score = scores[quality];
+    struct signal_frame *frame = quality_frame(p);
     if (has_self)
-        send_quality(p, p);
+        signal__session_push(p->session, frame);
     LIST_FOR_EACH(it, &p->room->participants)
     {
         struct signal_participant *viewer = CONTAINER_OF(it, struct signal_participant, link);
         if (viewer != p && viewer->session != NULL && is_subscribed(viewer, p))
-            send_quality(viewer, p);
+            signal__session_push(viewer->session, frame);
     }
+    signal__frame_unref(frame);
 }
 
 void signal__handle_quality(struct signal_participant *p, const struct sfu_event *event)

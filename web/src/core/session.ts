@@ -45,8 +45,7 @@ export class LessonSession {
       origin,
       token: link.token,
       slots: this.slots(),
-      onTrouble: (trouble) =>
-        trouble === 'refused' ? void this.check() : this.fail(trouble),
+      onTrouble: (trouble) => (trouble === 'refused' ? void this.check() : this.fail(trouble)),
     });
     this.line = derive(
       [this.log.connection, this.media.connection, this.media.participants],

@@ -32,8 +32,7 @@ setLogLevel('warn');
 
 /** No place: in this room, or on the whole server. */
 type Full = 'room_full' | 'server_full';
-type RoomEnd =
-  'opened_elsewhere' | 'removed' | 'room_closed' | 'refused' | Full | 'line_lost';
+type RoomEnd = 'opened_elsewhere' | 'removed' | 'room_closed' | 'refused' | Full | 'line_lost';
 
 /** livekit's own tries to resume end after this time; then a new room is quicker. */
 const RESUME_FOR_MS = 20_000;
