@@ -111,7 +111,8 @@ int join__check_room(struct signal *s, struct joining *j)
 {
     const struct signal_grants *g = &j->claims.grants;
     /* Before the policy, which takes note of who comes. A resume takes a place that is held. */
-    int err = j->params.request->reconnect ? 0 : signal_admit_participant(s, g->room, g->identity);
+    bool is_resume = j->has_params && j->params.request->reconnect;
+    int err = is_resume ? 0 : signal_admit_participant(s, g->room, g->identity);
     if (err < 0)
         return refuse(j, err, err_http_status(err), err_text(err));
     err = check_policy(s, j);
