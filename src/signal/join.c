@@ -114,7 +114,7 @@ int join__check_room(struct signal *s, struct joining *j)
     bool is_resume = j->has_params && j->params.request->reconnect;
     int err = is_resume ? 0 : signal_admit_participant(s, g->room, g->identity);
     if (err < 0)
-        return refuse(j, err, err_http_status(err), err_text(err));
+        return join__refuse(j, err, err_http_status(err), err_text(err));
     err = check_policy(s, j);
     if (err < 0)
         return err;

@@ -540,11 +540,11 @@ static void rules_hold(void **state)
     assert_int_equal(whep(new_viewer("wall")), 201);
     assert_int_equal(world_count(&w, THING_SUB), 0);
     rule_layer = 1;
-    signal_policy_changed(w.signal, "r1", w.now);
+    signal_policy_changed(w.signal, "r1", NULL, w.now);
     world_advance(&w, MONO_MS(200));
     assert_int_equal(world_count(&w, THING_SUB), 1);
     rule_layer = SFU_LAYER_NONE;
-    signal_policy_changed(w.signal, "r1", w.now);
+    signal_policy_changed(w.signal, "r1", NULL, w.now);
     world_advance(&w, MONO_MS(200));
     assert_int_equal(world_count(&w, THING_SUB), 0);
     assert_int_equal(signal_close_room(w.signal, "r1", w.now), 0);
