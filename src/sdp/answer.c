@@ -28,6 +28,13 @@
 /* Left out where only we send: there is no congestion feedback for our packets. */
 #define EXTS_NOT_SENT (EXT(RTP_EXT_TWCC) | EXT(RTP_EXT_ABS_SEND_TIME))
 
+/*
+ * Left out where the client sends a codec that it sends as simulcast: with the descriptor Chromium
+ * strips VP8's own payload descriptor of picture ids and temporal layers, which are what we select
+ * and renumber by.
+ */
+#define EXTS_SVC_ONLY EXT(RTP_EXT_DEPENDENCY_DESCRIPTOR)
+
 /* What one section is answered from. */
 struct context {
     const struct sdp_session *offer;
@@ -215,9 +222,17 @@ static const char *mirrored(const char *dir)
     return strcmp(dir, "recvonly") == 0 ? "sendonly" : dir;
 }
 
+static bool is_simulcast_codec(const struct sdp_section *ours)
+{
+    uint8_t first = ours->codec_count > 0 ? ours->codecs[0].codec : RTP_CODEC_NONE;
+    return first == RTP_CODEC_VP8 || first == RTP_CODEC_H264;
+}
+
 static void answer_extmaps(const struct context *x)
 {
     uint32_t mask = x->theirs->kind == SDP_KIND_AUDIO ? EXTS_AUDIO : EXTS_VIDEO;
+    if ((x->ours->dir & SDP_DIR_RECVONLY) != 0 && is_simulcast_codec(x->ours))
+        mask &= ~EXTS_SVC_ONLY;
     if (x->ours->dir == SDP_DIR_SENDONLY)
         mask &= ~EXTS_NOT_SENT;
     for (size_t i = 0; i < x->theirs->extmap_count; i++) {

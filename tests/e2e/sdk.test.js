@@ -103,6 +103,28 @@ test('each simulcast layer arrives in its size', async () => {
   }
 });
 
+test('a lower frame rate leaves temporal layers out', async () => {
+  const a = await joinPage('rates', 'a');
+  await publish(a);
+  const b = await joinPage('rates', 'b');
+  await playing(b, 'a');
+  const counts = async () => {
+    const [sent, got] = await Promise.all([a.evaluate(() => window.framesSent('camera')), inbound(b, 'a', 'camera')]);
+    return { sent, got: got.framesReceived };
+  };
+  // Of three temporal layers the lowest is every fourth frame.
+  for (const [fps, share] of [[8, 0.25], [30, 1]]) {
+    await b.evaluate((f) => window.publication('a', 'camera').setVideoFPS(f), fps);
+    await until(`${fps} per second`, async () => {
+      const before = await counts();
+      await sleep(1500);
+      const now = await counts();
+      const sent = now.sent - before.sent;
+      return sent > 8 && Math.abs((now.got - before.got) / sent - share) < 0.2;
+    }, 30000);
+  }
+});
+
 test('mute, unmute, unpublish, publish again', async () => {
   const a = await joinPage('mute', 'a');
   const b = await joinPage('mute', 'b');

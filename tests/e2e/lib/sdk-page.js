@@ -56,6 +56,7 @@ window.inbound = async (identity, source) => {
         packets: stat.packetsReceived,
         lost: stat.packetsLost,
         framesDecoded: stat.framesDecoded ?? 0,
+        framesReceived: stat.framesReceived ?? 0,
         freezes: stat.freezeCount ?? 0,
         width: stat.frameWidth ?? 0,
         height: stat.frameHeight ?? 0,
@@ -67,4 +68,14 @@ window.inbound = async (identity, source) => {
     }
   });
   return found;
+};
+
+/** How many frames of its best encoding the page has sent of its own track. */
+window.framesSent = async (source) => {
+  const report = await window.room.localParticipant.getTrackPublication(source).track.sender.getStats();
+  let most = 0;
+  report.forEach((stat) => {
+    if (stat.type === 'outbound-rtp') most = Math.max(most, stat.framesSent ?? 0);
+  });
+  return most;
 };

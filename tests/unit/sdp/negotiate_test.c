@@ -109,6 +109,7 @@ static void answers_join_with_idle_placeholders(void **state)
         assert_true(has_ext(&answer->sections[i], RTP_EXT_RID));
         assert_true(has_ext(&answer->sections[i], RTP_EXT_REPAIRED_RID));
         assert_true(has_ext(&answer->sections[i], RTP_EXT_TWCC));
+        assert_true(has_ext(&answer->sections[i], RTP_EXT_DEPENDENCY_DESCRIPTOR));
         assert_false(has_ext(&answer->sections[i], RTP_EXT_VIDEO_ORIENTATION));
     }
     assert_true(answer->sections[0].has_end_of_candidates);
@@ -194,6 +195,30 @@ static void answers_simulcast_publication(void **state)
     assert_int_equal(ids.id[RTP_EXT_AUDIO_LEVEL], 1);
     assert_int_equal(ids.id[RTP_EXT_VIDEO_ORIENTATION], 0);
     sdp_destroy(answer);
+    sdp_destroy(offer);
+}
+
+/* With the dependency descriptor Chromium's VP8 has no picture ids and no temporal layers. */
+static void agrees_on_dependency_descriptor_for_svc_only(void **state)
+{
+    (void)state;
+    static const struct {
+        enum rtp_codec codec;
+        bool has_descriptor;
+    } cases[] = {{RTP_CODEC_NONE, false}, /* as offered: VP8 first */
+                 {RTP_CODEC_VP8, false},
+                 {RTP_CODEC_H264, false},
+                 {RTP_CODEC_VP9, true},
+                 {RTP_CODEC_AV1, true}};
+    struct sdp_session *offer = parse_vector(CHROMIUM_SIMULCAST);
+    assert_true(has_ext(&offer->sections[6], RTP_EXT_DEPENDENCY_DESCRIPTOR));
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct sdp_answer_section plans[10] = {[6] = {.codec = (uint8_t)cases[i].codec}};
+        struct sdp_session *answer = answer_text(offer, plans, 10);
+        assert_int_equal(has_ext(&answer->sections[6], RTP_EXT_DEPENDENCY_DESCRIPTOR),
+                         cases[i].has_descriptor);
+        sdp_destroy(answer);
+    }
     sdp_destroy(offer);
 }
 
@@ -469,6 +494,7 @@ int main(void)
         cmocka_unit_test(answers_join_with_idle_placeholders),
         cmocka_unit_test(agrees_on_known_codecs_only),
         cmocka_unit_test(answers_simulcast_publication),
+        cmocka_unit_test(agrees_on_dependency_descriptor_for_svc_only),
         cmocka_unit_test(answers_subscription),
         cmocka_unit_test(answers_odd_sections),
         cmocka_unit_test(refuses_unusable_offers),
