@@ -103,6 +103,12 @@ MUST_CHECK int media__emit(struct media_source *s, const struct media_frame *fra
 MUST_CHECK int media__open_decoder(struct media_source *s, AVStream *stream,
                                    AVCodecContext **ret_decoder, struct media_error *error);
 
+/* At the end of a round, once its last frames are out: ERR_MEDIA_OPEN if the file is longer by its
+ * own word. */
+MUST_CHECK int media__check_end(const struct media_source *s, struct media_error *error);
+/* The source is one picture. */
+bool media__is_still(const struct media_source *s);
+
 MUST_CHECK int media__video_open(struct media_source *s, AVStream *stream,
                                  struct media_error *error);
 /* One packet, or NULL at the end of a round. Negative libav error or project code. */

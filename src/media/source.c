@@ -160,6 +160,7 @@ static int open_tracks(struct media_source *s, struct media_error *error)
     for (unsigned i = 0; i < s->format->nb_streams; i++)
         if (s->format->streams[i] != video && s->format->streams[i] != audio)
             s->format->streams[i]->discard = AVDISCARD_ALL;
+    s->config.is_looping |= media__is_still(s);
     return err;
 }
 
@@ -235,6 +236,7 @@ void media_source_info(const struct media_source *s, struct media_info *ret_info
 {
     *ret_info = (struct media_info){
         .duration = s->format->duration > 0 ? s->format->duration : 0,
+        .is_still = media__is_still(s),
     };
     snprintf(ret_info->format, sizeof(ret_info->format), "%s", s->format->iformat->name);
     if (s->video != NULL)
@@ -277,6 +279,9 @@ static int end_of_round(struct media_source *s, struct media_error *error)
         return broken_error(s, err, error);
     if (s->round_frames == 0)
         return media__fail(error, ERR_MEDIA_OPEN, "%s: no frame in it could be read", s->url);
+    err = media__check_end(s, error);
+    if (err < 0)
+        return err;
     if (!s->config.is_looping)
         return 0;
     s->round_frames = 0;

@@ -34,6 +34,7 @@ struct media_source_config {
 struct media_info {
     bool has_audio, has_video;
     bool is_audio_passed, is_video_passed;   /* passed through as they are */
+    bool is_still;                           /* one picture: it is shown without end */
     uint8_t video_codec;                     /* enum rtp_codec: VP8 or H264 */
     uint16_t width, height;                  /* as sent */
     uint16_t fps;                            /* rounded; 0 unknown */
@@ -69,8 +70,8 @@ MUST_CHECK int media_source_open(const struct media_source_config *config,
 void media_source_close(struct media_source *s); /* NULL is a no-op */
 void media_source_info(const struct media_source *s, struct media_info *ret_info);
 
-/* The next frame in file order: 1, 0 = end. Negative: broken there, or ERR_TIMEOUT, ERR_CLOSED
- * (interrupted). */
+/* The next frame in file order: 1, 0 = end. Negative: broken there (a file that ends before its own
+ * length, too), or ERR_TIMEOUT, ERR_CLOSED (interrupted). */
 MUST_CHECK int media_source_next(struct media_source *s, struct media_frame *ret_frame,
                                  struct media_error *ret_error);
 

@@ -234,6 +234,8 @@ static void describe(const struct publish_options *o, const struct media_info *i
                info->is_audio_passed ? "as it is" : "encoded as Opus");
     else
         printf("note: %s has no sound\n", o->source);
+    if (info->is_still)
+        printf("note: a still picture is shown until Ctrl-C\n");
 }
 
 static int open_source(const struct publish_options *o, struct media_source **ret_source)

@@ -324,8 +324,7 @@ static void refuses_bad_files(void **state)
     }
 }
 
-/* A file that breaks on the way: what was good is delivered, then it ends or says where it broke.
- */
+/* A file that breaks on the way: what was good is delivered, then it says where it broke. */
 static void survives_damage(void **state)
 {
     (void)state;
@@ -338,8 +337,32 @@ static void survives_damage(void **state)
     struct seen seen;
     assert_int_equal(media_source_open(&config, &source, &error), 0);
     int result = read_frames(source, MONO_NEVER, &seen, &error);
-    assert_true(result <= 0);
+    assert_int_equal(result, ERR_MEDIA_OPEN);
+    assert_non_null(strstr(error.text, "cut.webm"));
+    assert_non_null(strstr(error.text, "of 2.0 s"));
     assert_in_range(seen.video, 5, 45);
+    media_source_close(source);
+}
+
+/* One picture is a stream that does not end. */
+static void shows_a_still_picture(void **state)
+{
+    (void)state;
+    char path[256];
+    make_clip("still.png", "-f lavfi -i testsrc=size=320x240:rate=1:duration=1 -frames:v 1");
+    path_of("still.png", path);
+    struct media_source_config config = media_source_config_default(path);
+    struct media_source *source = NULL;
+    struct media_error error;
+    struct media_info info;
+    struct seen seen;
+    assert_int_equal(media_source_open(&config, &source, &error), 0);
+    media_source_info(source, &info);
+    assert_true(info.is_still);
+    assert_false(info.has_audio);
+    assert_int_equal(read_frames(source, MONO_S(3), &seen, &error), 1);
+    assert_in_range(seen.video, 30, 120);
+    assert_true(seen.is_ordered);
     media_source_close(source);
 }
 
@@ -419,6 +442,7 @@ int main(void)
         cmocka_unit_test(encodes_what_should_not_pass),
         cmocka_unit_test(refuses_bad_files),
         cmocka_unit_test(survives_damage),
+        cmocka_unit_test(shows_a_still_picture),
         cmocka_unit_test(feeds_ahead_of_the_taker),
         cmocka_unit_test(stops_while_reading),
     };
