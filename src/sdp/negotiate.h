@@ -49,7 +49,7 @@ struct sdp_answer_section {
 
 struct sdp_answer_config {
     struct sdp_local local;
-    enum sdp_setup setup; /* ACTIVE (as a rule) or PASSIVE; an offer that is not actpass decides */
+    enum sdp_setup setup; /* ACTIVE or PASSIVE; an offer that is not actpass decides */
     const struct sdp_answer_section *sections; /* may be NULL */
     size_t section_count;                      /* sections beyond it are planned as all zero */
 };

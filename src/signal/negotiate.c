@@ -339,8 +339,10 @@ static int negotiate(struct negotiation *n, uint32_t id, struct sdp_error *error
     err = take_sections(n, error);
     if (err < 0)
         return err;
+    /* Server where we may choose: it is the DTLS server that picks the SRTP profile, and browsers
+     * put AES-GCM last in their own order. */
     if (!t->is_added)
-        t->dtls_role = n->remote.setup == SDP_SETUP_ACTIVE ? PEER_DTLS_SERVER : PEER_DTLS_CLIENT;
+        t->dtls_role = n->remote.setup == SDP_SETUP_PASSIVE ? PEER_DTLS_CLIENT : PEER_DTLS_SERVER;
     else if (strcmp(t->remote.ufrag, n->remote.ufrag) != 0)
         signal__transport_restart(t);
     for (size_t i = 0; i < t->section_count; i++)

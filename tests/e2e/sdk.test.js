@@ -81,6 +81,8 @@ for (const single of [true, false]) {
     const c = await joinPage(name, 'c', { roomOptions: { singlePeerConnection: single } });
     await playing(c, 'a');
     await hearing(c, 'b');
+    const profiles = await a.evaluate(() => window.srtpProfiles());
+    assert.deepEqual([...new Set(profiles)], ['SRTP_AEAD_AES_128_GCM']);
   });
 }
 

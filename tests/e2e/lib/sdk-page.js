@@ -79,3 +79,16 @@ window.framesSent = async (source) => {
   });
   return most;
 };
+
+/** The SRTP profile of every connection that the page has. */
+window.srtpProfiles = async () => {
+  const { publisher, subscriber } = window.room.engine.pcManager;
+  const profiles = [];
+  for (const transport of [publisher, subscriber]) {
+    const report = await transport?.getStats();
+    report?.forEach((stat) => {
+      if (stat.type === 'transport' && stat.srtpCipher) profiles.push(stat.srtpCipher);
+    });
+  }
+  return profiles;
+};
