@@ -161,8 +161,11 @@ void signal__send_subscription_error(struct signal_participant *p, const char *t
 
 void signal__sub_refuse(struct signal_sub *sub)
 {
+    bool is_other_codec = sub->track->codec != RTP_CODEC_NONE;
     signal__sub_detach(sub);
     sub->is_refused = true;
+    if (is_other_codec && signal__backup_ask(sub->track))
+        return; /* it will get that one */
     signal__send_subscription_error(sub->viewer, sub->track->sid,
                                     LIVEKIT__SUBSCRIPTION_ERROR__SE_CODEC_UNSUPPORTED);
 }

@@ -169,7 +169,9 @@ void signal_validate(struct signal *s, const struct signal_join_request *request
 static int fill_codecs(struct signal_arena *arena, Livekit__JoinResponse *join)
 {
     /* The first is the one that clients prefer. */
-    static const char *const mimes[] = {"video/VP8", "video/H264", "audio/opus", "audio/red"};
+    static const char *const mimes[] = {"video/VP8",  "video/H264", "video/VP9",
+                                        "video/AV1",  "audio/opus", "audio/red",
+                                        "audio/PCMU", "audio/PCMA", "audio/G722"};
     join->enabled_publish_codecs =
         signal__arena_alloc(arena, ARRAY_COUNT(mimes) * sizeof(Livekit__Codec *));
     Livekit__Codec *codecs = signal__arena_alloc(arena, ARRAY_COUNT(mimes) * sizeof(*codecs));

@@ -21,6 +21,15 @@ const char *signal__codec_short(uint8_t codec)
     return codec < RTP_CODEC_COUNT_ ? codec_names[codec] : "";
 }
 
+uint8_t signal__codec_from_text(const char *text)
+{
+    const char *slash = strchr(text, '/');
+    enum rtp_codec codec =
+        sdp_codec_from_name(slash != NULL ? slash + 1 : text, rtp_codec_clock_hz(RTP_CODEC_VP8));
+    bool is_video = codec != RTP_CODEC_NONE && rtp_codec_kind(codec) == RTP_KIND_VIDEO;
+    return (uint8_t)(is_video ? codec : RTP_CODEC_NONE);
+}
+
 static int8_t top_layer(const struct signal_track *track)
 {
     return (int8_t)(TK_MAX(track->config.layer_count, (uint8_t)1) - 1);
@@ -120,28 +129,46 @@ static bool is_enabled(const struct signal_track *track, int8_t wanted, int qual
     return quality <= (i < track->layer_count ? track->layers[i].quality : wanted);
 }
 
-static void tell(struct signal_track *track, int8_t wanted)
-{
-    enum { QUALITIES = 3 };
+enum { QUALITIES = 3 };
+
+/* One codec with its qualities, as the message has them. */
+struct codec_row {
+    Livekit__SubscribedCodec codec;
     Livekit__SubscribedQuality qualities[QUALITIES];
     Livekit__SubscribedQuality *list[QUALITIES];
+};
+
+static void fill_row(struct codec_row *row, const struct signal_track *track, uint8_t codec,
+                     int8_t wanted)
+{
     for (int q = 0; q < QUALITIES; q++) {
-        livekit__subscribed_quality__init(&qualities[q]);
-        qualities[q].quality = (Livekit__VideoQuality)q;
-        qualities[q].enabled = is_enabled(track, wanted, q);
-        list[q] = &qualities[q];
+        livekit__subscribed_quality__init(&row->qualities[q]);
+        row->qualities[q].quality = (Livekit__VideoQuality)q;
+        row->qualities[q].enabled = is_enabled(track, wanted, q);
+        row->list[q] = &row->qualities[q];
     }
-    Livekit__SubscribedCodec codec = LIVEKIT__SUBSCRIBED_CODEC__INIT;
-    codec.codec = (char *)(uintptr_t)signal__codec_short(track->codec);
-    codec.qualities = list;
-    codec.n_qualities = QUALITIES;
-    Livekit__SubscribedCodec *codecs[] = {&codec};
+    livekit__subscribed_codec__init(&row->codec);
+    row->codec.codec = (char *)(uintptr_t)signal__codec_short(codec);
+    row->codec.qualities = row->list;
+    row->codec.n_qualities = QUALITIES;
+}
+
+void signal__dynacast_tell(struct signal_track *track, int8_t wanted)
+{
+    struct codec_row rows[2];
+    Livekit__SubscribedCodec *codecs[] = {&rows[0].codec, &rows[1].codec};
     Livekit__SubscribedQualityUpdate update = LIVEKIT__SUBSCRIBED_QUALITY_UPDATE__INIT;
+    fill_row(&rows[0], track, track->codec, wanted);
+    update.n_subscribed_codecs = 1;
+    if (track->codec_before != RTP_CODEC_NONE) /* nobody gets it any more */
+        fill_row(&rows[update.n_subscribed_codecs++], track, track->codec_before, SFU_LAYER_NONE);
+    else if (track->is_backup_asked)
+        fill_row(&rows[update.n_subscribed_codecs++], track, track->codec_backup,
+                 top_layer(track));
     update.track_sid = track->sid;
-    update.subscribed_qualities = list;
+    update.subscribed_qualities = rows[0].list;
     update.n_subscribed_qualities = QUALITIES;
     update.subscribed_codecs = codecs;
-    update.n_subscribed_codecs = 1;
     Livekit__SignalResponse response = LIVEKIT__SIGNAL_RESPONSE__INIT;
     response.message_case = LIVEKIT__SIGNAL_RESPONSE__MESSAGE_SUBSCRIBED_QUALITY_UPDATE;
     response.subscribed_quality_update = &update;
@@ -157,7 +184,7 @@ void signal__dynacast_update(struct signal_track *track)
     int8_t wanted = signal__track_wanted(track);
     int8_t told = TK_MIN(track->told_layer, top_layer(track));
     if (wanted > told)
-        tell(track, wanted);
+        signal__dynacast_tell(track, wanted);
     else if (wanted == told)
         track->lower_at = MONO_NEVER;
     else if (track->lower_at == MONO_NEVER)
@@ -171,5 +198,5 @@ void signal__dynacast_tick(struct signal_track *track)
     int8_t wanted = signal__track_wanted(track);
     track->lower_at = MONO_NEVER;
     if (wanted < track->told_layer)
-        tell(track, wanted);
+        signal__dynacast_tell(track, wanted);
 }

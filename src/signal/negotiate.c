@@ -107,6 +107,7 @@ static void read_section(struct negotiation *n, size_t index)
         section->has_stale_sub = false;
         signal__reconcile(sub->viewer, sub->track);
     }
+    section->is_retired &= section->is_sending;
     if (section->is_sending)
         read_sending(section, from);
 }
@@ -116,7 +117,7 @@ static void match_section(struct negotiation *n, size_t index)
 {
     struct signal_section *section = &n->t->sections[index];
     struct signal_participant *p = n->t->participant;
-    if (!section->is_sending || section->kind > SDP_KIND_VIDEO)
+    if (!section->is_sending || section->kind > SDP_KIND_VIDEO || section->is_retired)
         return;
     if (section->track != NULL) {
         struct signal_track *other = signal__match_track(p, section->cid, UINT8_MAX);
@@ -127,7 +128,9 @@ static void match_section(struct negotiation *n, size_t index)
         section->track = other;
         return;
     }
-    section->track = signal__match_track(p, section->cid, section->kind);
+    section->track = signal__backup_match(p, section->cid);
+    if (section->track == NULL)
+        section->track = signal__match_track(p, section->cid, section->kind);
     if (section->track != NULL)
         section->track->is_matched = true;
 }
@@ -257,6 +260,8 @@ static void apply(struct negotiation *n)
             signal__track_announce(section->track);
             has_new_tracks = true;
         }
+        if (section->track != NULL && signal__backup_arrived(section->track))
+            has_new_tracks = true;
         if (section->sub != NULL && section->sub->state == SIGNAL_SUB_OFFERED)
             signal__sub_attach(section->sub);
     }

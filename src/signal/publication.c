@@ -39,8 +39,6 @@ static bool check(struct signal_participant *p, const Livekit__AddTrackRequest *
     size_t length = strlen(r->cid);
     if (r->type != LIVEKIT__TRACK_TYPE__AUDIO && r->type != LIVEKIT__TRACK_TYPE__VIDEO)
         refuse(p, r, LIVEKIT__REQUEST_RESPONSE__REASON__UNSUPPORTED_TYPE, "audio or video only");
-    else if (r->sid[0] != '\0')
-        refuse(p, r, LIVEKIT__REQUEST_RESPONSE__REASON__UNSUPPORTED_TYPE, "no backup codecs");
     else if (length == 0 || length >= SIGNAL_CID_SIZE || strlen(r->name) >= SIGNAL_TEXT_MAX ||
              strlen(r->stream) >= SIGNAL_TEXT_MAX ||
              (uint32_t)r->source > SIGNAL_SOURCE_SCREEN_AUDIO)
@@ -71,14 +69,11 @@ static const char *default_stream(uint8_t source)
     }
 }
 
-/* "vp8", or "video/VP8". What we do not carry is replaced by VP8; the client adapts. */
+/* What we do not carry is replaced by VP8; the client adapts. */
 static uint8_t wanted_codec(const char *name)
 {
-    const char *slash = strchr(name, '/');
-    enum rtp_codec codec =
-        sdp_codec_from_name(slash != NULL ? slash + 1 : name, rtp_codec_clock_hz(RTP_CODEC_VP8));
-    bool is_video = codec != RTP_CODEC_NONE && rtp_codec_kind(codec) == RTP_KIND_VIDEO;
-    return (uint8_t)(is_video ? codec : RTP_CODEC_VP8);
+    uint8_t codec = signal__codec_from_text(name);
+    return codec != RTP_CODEC_NONE ? codec : RTP_CODEC_VP8;
 }
 
 static void copy_texts(struct signal_track *t, const Livekit__AddTrackRequest *r)
@@ -97,6 +92,7 @@ static void copy_texts(struct signal_track *t, const Livekit__AddTrackRequest *r
     }
     if (t->kind == RTP_KIND_VIDEO && r->n_simulcast_codecs > 0)
         t->codec_wanted = wanted_codec(r->simulcast_codecs[0]->codec);
+    signal__backup_announce(t, r);
 }
 
 /* Announced layers in the order of their quality, lowest first: a layer's index is its rank. */
@@ -217,7 +213,7 @@ static void match_late(struct signal_track *track)
     struct signal_transport *t = track->participant->publisher;
     for (size_t i = 0; i < t->section_count; i++) {
         struct signal_section *section = &t->sections[i];
-        bool is_candidate = section->is_sending && section->track == NULL &&
+        bool is_candidate = section->is_sending && section->track == NULL && !section->is_retired &&
                             section->kind == track->kind && section->pt_count > 0;
         if (!is_candidate ||
             signal__match_track(track->participant, section->cid, section->kind) != track)
@@ -233,8 +229,22 @@ static void match_late(struct signal_track *track)
     }
 }
 
+static void add_backup(struct signal_participant *p, const Livekit__AddTrackRequest *request)
+{
+    struct signal_track *t = signal__backup_add(p, request);
+    if (t != NULL)
+        send_published(t, request->cid);
+    else
+        refuse(p, request, LIVEKIT__REQUEST_RESPONSE__REASON__INVALID_REQUEST,
+               "no backup was asked for");
+}
+
 void signal__add_track(struct signal_participant *p, const Livekit__AddTrackRequest *request)
 {
+    if (request->sid[0] != '\0') {
+        add_backup(p, request);
+        return;
+    }
     if (!check(p, request))
         return;
     struct signal_track *t = find_pending(p, request->cid); /* sent again: the same answer */

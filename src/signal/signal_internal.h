@@ -226,7 +226,26 @@ void signal__handle_audio_features(struct signal_participant *p,
 void signal__handle_video_size(struct signal_participant *p,
                                const Livekit__UpdateLocalVideoTrack *request);
 
+/* ---- backup.c ---- */
+
+/* Remembers the codec that could be sent besides the first. */
+void signal__backup_announce(struct signal_track *track, const Livekit__AddTrackRequest *request);
+/* Asks the publisher for the backup codec; false if there is none. */
+bool signal__backup_ask(struct signal_track *track);
+/* The request that answers it; NULL if it does not. */
+struct signal_track *signal__backup_add(struct signal_participant *p,
+                                        const Livekit__AddTrackRequest *request);
+/* The track whose backup comes under `cid`, taken out of its old section; NULL if none. */
+struct signal_track *signal__backup_match(struct signal_participant *p, const char *cid);
+/* Once bound: true if it has just moved; its viewers have to be reconciled. */
+bool signal__backup_arrived(struct signal_track *track);
+
 /* ---- layers.c ---- */
+
+/* From "vp8" or "video/VP8"; NONE unless it is video that we carry. */
+uint8_t signal__codec_from_text(const char *text);
+/* What the publisher should send, at once. */
+void signal__dynacast_tell(struct signal_track *track, int8_t wanted);
 
 /* The spatial layer that a subscription should get now: 0..2 or SFU_LAYER_NONE. */
 int8_t signal__layer_for(const struct signal_sub *sub);

@@ -172,6 +172,7 @@ struct signal_section {
     struct signal_track *track; /* what the client publishes here */
     struct signal_sub *sub;     /* what we send here */
     bool has_stale_sub;         /* the last description still has one that is gone */
+    bool is_retired;            /* what came here comes elsewhere now: it is not matched again */
     uint32_t ssrc, rtx_ssrc;
 };
 
@@ -275,6 +276,14 @@ struct signal_track {
     bool was_subscribed;  /* track_subscribed sent */
     uint8_t codec;        /* enum rtp_codec, once negotiated */
     uint8_t codec_wanted; /* as announced; NONE: as offered */
+
+    /* Backup codec (backup.c); NONE = none. */
+    uint8_t codec_backup; /* announced */
+    uint8_t codec_before; /* what it was before it moved to the backup */
+    bool is_backup_asked;
+    bool is_moved; /* to a section that is not agreed yet */
+    char backup_cid[SIGNAL_CID_SIZE];
+
     struct signal_transport *transport;
     size_t section;
     struct sfu_track_config config; /* as told to the source worker */

@@ -18,6 +18,13 @@ static const char *mime_for(const struct signal_track *track)
     return mimes[codec];
 }
 
+/* All spatial layers in one stream: VP9 and AV1 unless they come as simulcast. */
+static bool is_svc(const struct signal_track *track)
+{
+    return (track->codec == RTP_CODEC_VP9 || track->codec == RTP_CODEC_AV1) &&
+           track->config.layer_count <= 1;
+}
+
 static int fill_layers(const struct signal_track *track, struct signal_arena *arena,
                        Livekit__TrackInfo *m)
 {
@@ -59,7 +66,9 @@ static int fill_codec(const struct signal_track *track, struct signal_arena *are
     codec->layers = m->layers;
     codec->n_layers = m->n_layers;
     if (track->kind == RTP_KIND_VIDEO)
-        codec->video_layer_mode = LIVEKIT__VIDEO_LAYER__MODE__ONE_SPATIAL_LAYER_PER_STREAM;
+        codec->video_layer_mode =
+            is_svc(track) ? LIVEKIT__VIDEO_LAYER__MODE__MULTIPLE_SPATIAL_LAYERS_PER_STREAM
+                          : LIVEKIT__VIDEO_LAYER__MODE__ONE_SPATIAL_LAYER_PER_STREAM;
     m->codecs[0] = codec;
     m->n_codecs = 1;
     return 0;
@@ -95,7 +104,7 @@ int signal__track_fill(const struct signal_track *track, struct signal_arena *ar
     m->muted = track->is_muted;
     m->width = track->width;
     m->height = track->height;
-    m->simulcast = track->layer_count > 1;
+    m->simulcast = track->layer_count > 1 && !is_svc(track);
     m->disable_dtx = track->has_disable_dtx;
     m->source = (Livekit__TrackSource)track->source;
     m->mime_type = (char *)(uintptr_t)mime_for(track);

@@ -105,6 +105,27 @@ test('each simulcast layer arrives in its size', async () => {
   }
 });
 
+for (const codec of ['vp9', 'av1']) {
+  test(`${codec}, and its backup for a viewer who cannot decode it`, async () => {
+    const mime = `video/${codec.toUpperCase()}`;
+    const a = await joinPage(codec, 'a');
+    const b = await joinPage(codec, 'b');
+    const options = [{ resolution: { width: 640, height: 360 } }, { videoCodec: codec }];
+    await a.evaluate((o) => window.room.localParticipant.setCameraEnabled(true, ...o), options);
+    assert.equal((await playing(b, 'a')).mime, mime);
+    const old = await pages.open();
+    await old.evaluate((c) => window.withoutCodecs(c), codec.toUpperCase());
+    await old.evaluate(([u, t]) => window.join(u, t), [server.ws, tokenFor(codec, 'old')]);
+    assert.equal((await playing(old, 'a')).mime, 'video/VP8');
+    await until('everyone has the backup', async () => (await inbound(b, 'a', 'camera')).mime === 'video/VP8');
+    await playing(b, 'a');
+    // What follows is a publication of its own, although the first codec's sender is still there.
+    await a.evaluate(() => window.publishCanvas());
+    await playing(old, 'a', 'screen_share');
+    await playing(b, 'a', 'screen_share');
+  });
+}
+
 test('a lower frame rate leaves temporal layers out', async () => {
   const a = await joinPage('rates', 'a');
   await publish(a);
@@ -152,17 +173,7 @@ test('screen share beside the camera', async () => {
   const a = await joinPage('screen', 'a');
   const b = await joinPage('screen', 'b');
   await publish(a);
-  await a.evaluate(async () => {
-    const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 });
-    const context = canvas.getContext('2d');
-    let n = 0;
-    setInterval(() => {
-      context.fillStyle = `hsl(${n++ % 360} 80% 50%)`;
-      context.fillRect(0, 0, 1280, 720);
-    }, 50);
-    const [track] = canvas.captureStream(15).getVideoTracks();
-    await window.room.localParticipant.publishTrack(track, { source: 'screen_share', name: 'screen' });
-  });
+  await a.evaluate(() => window.publishCanvas());
   await playing(b, 'a', 'screen_share');
   await playing(b, 'a', 'camera');
 });

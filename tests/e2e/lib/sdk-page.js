@@ -49,9 +49,12 @@ window.inbound = async (identity, source) => {
   if (!track) return null;
   const report = await track.getRTCStatsReport();
   let found = null;
+  const mimes = new Map();
+  report?.forEach((stat) => mimes.set(stat.id, stat.mimeType));
   report?.forEach((stat) => {
     if (stat.type === 'inbound-rtp') {
       found = {
+        mime: mimes.get(stat.codecId),
         ssrc: stat.ssrc,
         packets: stat.packetsReceived,
         lost: stat.packetsLost,
@@ -91,4 +94,36 @@ window.srtpProfiles = async () => {
     });
   }
   return profiles;
+};
+
+/** From now on this browser cannot do these video codecs: they are missing from what it offers and answers. */
+window.withoutCodecs = (...names) => {
+  const strip = (sdp) => {
+    const gone = new Set();
+    for (const [, type, name] of sdp.matchAll(/^a=rtpmap:(\d+) ([^/]+)/gm)) if (names.includes(name)) gone.add(type);
+    for (const [, type, apt] of sdp.matchAll(/^a=fmtp:(\d+) apt=(\d+)/gm)) if (gone.has(apt)) gone.add(type);
+    const isKept = (line) => !gone.has(/^a=(?:rtpmap|fmtp|rtcp-fb):(\d+)/.exec(line)?.[1]);
+    const cut = (line) => (line.startsWith('m=video') ? line.split(' ').filter((x, i) => i < 3 || !gone.has(x)).join(' ') : line);
+    return sdp.split('\r\n').filter(isKept).map(cut).join('\r\n');
+  };
+  for (const name of ['createOffer', 'createAnswer']) {
+    const real = RTCPeerConnection.prototype[name];
+    RTCPeerConnection.prototype[name] = async function (...args) {
+      const { type, sdp } = await real.apply(this, args);
+      return { type, sdp: strip(sdp) };
+    };
+  }
+};
+
+/** Publishes a moving canvas as a screen share. */
+window.publishCanvas = async () => {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 });
+  const context = canvas.getContext('2d');
+  let n = 0;
+  setInterval(() => {
+    context.fillStyle = `hsl(${n++ % 360} 80% 50%)`;
+    context.fillRect(0, 0, 1280, 720);
+  }, 50);
+  const [track] = canvas.captureStream(15).getVideoTracks();
+  await window.room.localParticipant.publishTrack(track, { source: 'screen_share', name: 'screen' });
 };
