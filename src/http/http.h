@@ -37,6 +37,7 @@ struct http_config {
     const char *tls_key_path;
     const char *web_root;          /* folder of the web app; NULL: no pages */
     uint32_t connection_count_max; /* 0: 4,096 */
+    uint32_t body_time_max_s;      /* for a request's body as a whole; 0: 120 */
 
     struct signal *signal; /* outlives the server */
     /* Called after every request or frame that was handed to `signal`: the place to poll its

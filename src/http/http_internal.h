@@ -18,6 +18,7 @@
 struct webhook_queue;
 
 #define HTTP__CONNECTIONS_DEFAULT 4096
+#define HTTP__BODY_TIME_DEFAULT_S 120
 #define HTTP__EXTRA_HEADERS_SIZE  4096
 #define HTTP__CHUNK_SIZE          ((size_t)64 << 10) /* of a body that is being sent */
 #define HTTP__URI_MAX             65000u /* characters of a path or one query parameter in lws */
@@ -46,6 +47,7 @@ struct http_exchange {
     struct http__conn *conn; /* NULL: the client has gone */
     struct http__request_copy in;
     struct strbuf body_in;
+    mono_us body_until; /* a body that trickles in is not waited for longer */
 
     /* The answer. */
     bool is_handed_out; /* a handler has it and must answer */

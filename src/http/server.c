@@ -105,7 +105,12 @@ static int on_request(struct http_server *h, struct http__conn *conn, struct lws
 {
     http__exchange_release(conn->exchange);
     conn->exchange = http__exchange_create(conn);
-    return conn->exchange != NULL ? read_request(h, conn->exchange, wsi) : -1;
+    if (conn->exchange == NULL)
+        return -1;
+    uint32_t body_time_s = h->config.body_time_max_s;
+    conn->exchange->body_until =
+        mono_now() + MONO_S(body_time_s != 0 ? body_time_s : HTTP__BODY_TIME_DEFAULT_S);
+    return read_request(h, conn->exchange, wsi);
 }
 
 static int on_body(struct http__conn *conn, struct lws *wsi, const void *data, size_t size)
@@ -113,7 +118,13 @@ static int on_body(struct http__conn *conn, struct lws *wsi, const void *data, s
     struct http_exchange *ex = conn->exchange;
     if (ex == NULL || ex->is_answered)
         return 0;
-    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, FIRST_BYTE_S);
+    mono_us left = ex->body_until - mono_now();
+    if (left <= 0) {
+        conn->server->stats.over_limit++;
+        return refuse(ex, wsi, 408, "the body came too slowly\n");
+    }
+    int left_s = (int)(left / MONO_S(1)) + 1;
+    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, TK_MIN(left_s, FIRST_BYTE_S));
     strbuf_append(&ex->body_in, data, size);
     return ex->body_in.err != 0 ? -1 : 0;
 }

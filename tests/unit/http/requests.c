@@ -334,6 +334,26 @@ static void test_body_limits(void **state)
     }
 }
 
+/* A body that goes on coming, a byte now and then, is not waited for without end. */
+static void test_trickling_body(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    struct response r;
+    fixture_start(&f, (struct http_config){.body_time_max_s = 1}, NULL);
+    int fd = client_connect(f.port);
+    client_puts(fd, "POST /twirp/a/b HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+    for (int i = 0; i < 6; i++) {
+        client_puts(fd, "x");
+        usleep(200000);
+    }
+    assert_true(client_read(fd, false, &r));
+    assert_int_equal(r.status, 408);
+    response_free(&r);
+    close(fd);
+    fixture_stop(&f);
+}
+
 /* What is no HTTP ends the connection and nothing else. */
 static void test_garbage(void **state)
 {
@@ -480,11 +500,12 @@ static void test_slow_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_statuses),     cmocka_unit_test(test_static_headers),
-        cmocka_unit_test(test_preflight),    cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_body_limits),  cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_keep_alive),   cmocka_unit_test(test_late_answer),
-        cmocka_unit_test(test_slow_request), cmocka_unit_test(test_late_signalling),
+        cmocka_unit_test(test_statuses),        cmocka_unit_test(test_static_headers),
+        cmocka_unit_test(test_preflight),       cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_body_limits),     cmocka_unit_test(test_trickling_body),
+        cmocka_unit_test(test_garbage),         cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_late_answer),     cmocka_unit_test(test_slow_request),
+        cmocka_unit_test(test_late_signalling),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
