@@ -163,8 +163,7 @@ void signal__dynacast_tell(struct signal_track *track, int8_t wanted)
     if (track->codec_before != RTP_CODEC_NONE) /* nobody gets it any more */
         fill_row(&rows[update.n_subscribed_codecs++], track, track->codec_before, SFU_LAYER_NONE);
     else if (track->is_backup_asked)
-        fill_row(&rows[update.n_subscribed_codecs++], track, track->codec_backup,
-                 top_layer(track));
+        fill_row(&rows[update.n_subscribed_codecs++], track, track->codec_backup, top_layer(track));
     update.track_sid = track->sid;
     update.subscribed_qualities = rows[0].list;
     update.n_subscribed_qualities = QUALITIES;
