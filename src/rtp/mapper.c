@@ -43,12 +43,16 @@ static struct rtp_mapper_entry *push_entry(struct rtp_mapper *m, uint64_t src_se
     return e;
 }
 
-/* Goes on to the source number `seq`, above the newest; what lies between keeps its places. */
+/* Goes on to the source number `seq`, above the newest. What lies between keeps its places, or,
+ * when it is long, one place for all of it, which only the middle could fill: the receiver has to
+ * see that something is missing. */
 static void advance(struct rtp_mapper *m, uint64_t seq)
 {
-    uint64_t gap = seq - m->src_newest - 1;
-    if (gap > 0 && gap <= RTP_MAPPER_GAP_MAX)
-        for (uint64_t s = m->src_newest + 1; s < seq; s++)
+    uint64_t first = m->src_newest + 1, gap = seq - first;
+    if (gap > RTP_MAPPER_GAP_MAX)
+        push_entry(m, first + gap / 2, RTP_MAPPER_LOST);
+    else if (gap > 0)
+        for (uint64_t s = first; s < seq; s++)
             push_entry(m, s, RTP_MAPPER_RESERVED);
     m->src_newest = seq;
 }
@@ -274,7 +278,7 @@ struct rtp_mapper_entry *rtp_mapper_find(struct rtp_mapper *m, uint16_t out_seq)
     if (ext >= m->out_next || ext < m->out_first || m->out_next - ext > m->mask + 1)
         return NULL;
     struct rtp_mapper_entry *e = &m->entries[ext & m->mask];
-    return e->state != RTP_MAPPER_EMPTY ? e : NULL;
+    return e->state != RTP_MAPPER_EMPTY && e->state != RTP_MAPPER_LOST ? e : NULL;
 }
 
 uint16_t rtp_mapper_take_seq(struct rtp_mapper *m)

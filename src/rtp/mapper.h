@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A gap in the source longer than this is not reserved: outgoing numbers simply go on. */
+/* A gap in the source longer than this keeps one place, which stays empty. */
 #define RTP_MAPPER_GAP_MAX 256
 /* Frames left out that are remembered for picture ids of late packets. */
 #define RTP_MAPPER_DROPS_MAX 64
@@ -30,7 +30,8 @@ enum rtp_mapper_state {
     RTP_MAPPER_EMPTY,
     RTP_MAPPER_RESERVED, /* the source packet has not come (yet) */
     RTP_MAPPER_SENT,
-    RTP_MAPPER_HOLE /* came late and was left out: never sent */
+    RTP_MAPPER_HOLE, /* came late and was left out: never sent */
+    RTP_MAPPER_LOST  /* stands for a long gap: never sent, cannot be found */
 };
 
 /* 24 bytes per packet of history. */

@@ -110,10 +110,10 @@ static void test_rules(void **state)
     };
     static const struct step gap[] = {
         {SWITCH, 0, 100, 0, 65534, 1000},
-        {FORWARD, 0, 1000, 3000, 65535, 4000}, /* too long to be reserved */
+        {FORWARD, 0, 1000, 3000, 0, 4000}, /* too long: one place, 65535, shows the gap */
         {FORWARD, 0, 999, 3000, -1, 0},
-        {FORWARD, 0, 1257, 6000, 256, 7000}, /* 256 places in between */
-        {FORWARD, 0, 1001, 3000, 0, 4000},
+        {FORWARD, 0, 1257, 6000, 257, 7000}, /* 256 places in between */
+        {FORWARD, 0, 1001, 3000, 1, 4000},
     };
     run_steps(order, ARRAY_COUNT(order));
     run_steps(drops, ARRAY_COUNT(drops));
