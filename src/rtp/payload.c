@@ -133,6 +133,8 @@ static void note_nal(uint8_t type, const uint8_t *rest, size_t size, struct rtp_
         info->is_frame_start = true;
     if (type == H264__IDR || type == H264__SPS)
         info->is_keyframe = true;
+    if (type == H264__SPS)
+        info->has_parameters = true;
 }
 
 static int inspect_stap_a(struct rd *r, struct rtp_payload_info *info)

@@ -21,6 +21,7 @@
 struct rtp_payload_info {
     bool is_frame_start; /* first packet of a frame (of a layer frame in VP9) */
     bool is_keyframe;    /* this packet begins (or, H.264: carries SPS or IDR of) a keyframe */
+    bool has_parameters; /* H.264: the packet carries an SPS */
     uint8_t temporal_id; /* 0 when the codec does not say */
     uint8_t spatial_id;  /* VP9, AV1 */
     bool is_layer_sync;  /* VP8 Y, VP9 U: a subscriber may move up to this temporal layer here */

@@ -152,20 +152,23 @@ size_t sfu__sub_write_empty(struct sfu_sub *s, struct rtp_mapper_entry *e, struc
 /* ---- deciding ---- */
 
 /* VP8: a step down counts from the next frame; a step up waits for a frame that needs nothing of
- * the layer that was left out, and goes one layer at a time. */
+ * the layer that was left out, and goes one layer at a time. A late packet of a frame before the
+ * step is judged as its frame was, so that no frame is sent in part. */
 static bool passes_temporal(struct sfu_sub *s, const struct sfu_packet *p)
 {
     if (!p->has_temporal)
         return true;
-    if (p->is_frame_start && p->in.seq > s->mapper.src_newest) {
-        uint8_t target = s->target.temporal_max;
-        if (p->is_keyframe || target < s->temporal_now)
-            s->temporal_now = target;
-        else if (target > s->temporal_now && p->is_layer_sync &&
-                 p->temporal_id == s->temporal_now + 1)
-            s->temporal_now++;
+    uint8_t target = s->target.temporal_max, next = s->temporal_now;
+    if (p->is_keyframe || target < s->temporal_now)
+        next = target;
+    else if (target > s->temporal_now && p->is_layer_sync && p->temporal_id == s->temporal_now + 1)
+        next = p->temporal_id;
+    if (p->is_frame_start && p->in.seq > s->mapper.src_newest && next != s->temporal_now) {
+        s->temporal_before = s->temporal_now;
+        s->temporal_since = p->in.seq;
+        s->temporal_now = next;
     }
-    return p->temporal_id <= s->temporal_now;
+    return p->temporal_id <= (p->in.seq < s->temporal_since ? s->temporal_before : s->temporal_now);
 }
 
 static size_t drop(struct sfu_sub *s, const struct sfu_packet *p)

@@ -19,18 +19,19 @@
 #define SFU_RELAYS_MAX  8192
 #define SFU_RESENDS_MAX 4096
 
-#define SFU_RING_AUDIO   64   /* packets kept of an audio track: 1.3 s at 20 ms */
-#define SFU_RING_FIRST   128  /* slots of a video layer before it is known to need more */
-#define SFU_RING_MIN     64   /* accepted for sfu_node_config.ring_packets */
-#define SFU_RING_MAX     8192 /* same */
-#define SFU_HISTORY_MAX  512  /* numbers remembered per video subscription: 24 bytes each */
-#define SFU_RTCP_SIZE    1200 /* one compound packet stays below any path MTU */
-#define SFU_NACKS_MAX    128  /* sequence numbers in one NACK, read or written */
-#define SFU_KEPT_MAX     32   /* SSRCs of one peer that subscriptions follow each other under */
-#define SFU_EXTS_MAX     5    /* header extensions that are passed through */
-#define SFU_BLOCK_MAX    16   /* bytes of written extensions kept with a packet */
-#define SFU_RESENT_MAX   10   /* answers to NACKs for one packet */
-#define SFU_AUDIO_ACTIVE 35   /* louder than -35 dBov counts as speech */
+#define SFU_RING_AUDIO     64   /* packets kept of an audio track: 1.3 s at 20 ms */
+#define SFU_RING_FIRST     128  /* slots of a video layer before it is known to need more */
+#define SFU_RING_MIN       64   /* accepted for sfu_node_config.ring_packets */
+#define SFU_RING_MAX       8192 /* same */
+#define SFU_HISTORY_MAX    512  /* numbers remembered per video subscription: 24 bytes each */
+#define SFU_RTCP_SIZE      1200 /* one compound packet stays below any path MTU */
+#define SFU_NACKS_MAX      128  /* sequence numbers in one NACK, read or written */
+#define SFU_KEPT_MAX       32   /* SSRCs of one peer that subscriptions follow each other under */
+#define SFU_EXTS_MAX       5    /* header extensions that are passed through */
+#define SFU_BLOCK_MAX      16   /* bytes of written extensions kept with a packet */
+#define SFU_PARAMETERS_MAX 8    /* packets in front of an H.264 picture that belong to it */
+#define SFU_RESENT_MAX     10   /* answers to NACKs for one packet */
+#define SFU_AUDIO_ACTIVE   35   /* louder than -35 dBov counts as speech */
 
 /* A layer with at least SFU_MANY receivers holds a frame until its last packet has come, but never
  * longer than SFU_HOLD and not more than SFU_HOLD_PACKETS: a frame that leaves as one costs less

@@ -81,6 +81,7 @@ static int describe(struct sfu_packet *p, uint8_t codec, const struct sfu_arriva
         return err;
     p->is_frame_start = info.is_frame_start;
     p->is_keyframe = info.is_keyframe && info.is_frame_start;
+    p->is_bare_idr = codec == RTP_CODEC_H264 && p->is_keyframe && !info.has_parameters;
     if (codec == RTP_CODEC_VP8) {
         if (info.has_picture_id || info.has_tl0)
             p->descriptor_size = info.descriptor_size;

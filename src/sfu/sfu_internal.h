@@ -57,6 +57,7 @@ struct sfu_packet {
     bool is_marker : 1;
     bool is_keyframe : 1; /* the first packet of a keyframe; every packet of audio */
     bool is_frame_start : 1;
+    bool is_bare_idr : 1; /* H.264: a keyframe whose parameter sets are not in this packet */
     bool is_layer_sync : 1;
     bool has_temporal : 1; /* VP8: temporal layers may be left out */
     bool is_pending : 1;
@@ -249,9 +250,10 @@ struct sfu_sub {
     bool is_video;
     bool needs_keyframe; /* the subscriber asked for one on the current layer */
     uint8_t mid_size;
-    int8_t current; /* layer being forwarded, or SFU_LAYER_NONE */
-    int8_t wanted;  /* layer to be forwarded as soon as its keyframe comes */
-    uint8_t temporal_now;
+    int8_t current;                        /* layer being forwarded, or SFU_LAYER_NONE */
+    int8_t wanted;                         /* layer to be forwarded as soon as its keyframe comes */
+    uint8_t temporal_now, temporal_before; /* highest id sent, and before the last change */
+    uint64_t temporal_since;               /* the frame from which temporal_now counts */
     uint16_t rtx_seq;
     uint32_t packets, octets;
     uint64_t mid_end;   /* extended outgoing number from which the mid is left out */

@@ -80,6 +80,7 @@ void sfu__sub_start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
     if (s->current == s->wanted)
         list_remove(&s->wait_link);
     s->temporal_now = s->target.temporal_max;
+    s->temporal_since = p->in.seq;
     s->needs_keyframe = false;
     if (s->is_video && l->seqs.newest > p->in.seq)
         enter_ring(s, p->in.seq);
@@ -87,6 +88,31 @@ void sfu__sub_start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
         enter_layer(s, l);
     s->report_at = now; /* tells the receiver what the new timestamps mean */
     sfu__arm_earlier(&s->track->node->peer_timers, &s->peer->timer, now + MONO_MS(20));
+}
+
+/* H.264: the parameter sets of an IDR picture may come in the packets in front of it. When those
+ * have not come, or began the picture themselves, the picture alone is no place to start. */
+static bool is_start_missing(const struct sfu_layer *l, const struct sfu_packet *p)
+{
+    if (!p->is_bare_idr)
+        return false;
+    for (uint64_t back = 1; back <= SFU_PARAMETERS_MAX; back++) {
+        const struct sfu_packet *before = sfu__ring_get(&l->ring, p->in.seq - back);
+        if (before == NULL)
+            return true;
+        if (before->in.ts != p->in.ts)
+            return false;
+        if (before->is_keyframe)
+            return true;
+    }
+    return false;
+}
+
+/* Sound can start anywhere, but not behind what has been received and will not be sent. */
+static bool is_start(const struct sfu_layer *l, const struct sfu_packet *p)
+{
+    bool is_late_sound = l->track->config.kind == RTP_KIND_AUDIO && p->in.seq < l->seqs.newest;
+    return p->is_keyframe && !is_late_sound && !is_start_missing(l, p);
 }
 
 /* The layer that is wanted; something is better than nothing while its keyframe is on its way. */
@@ -98,6 +124,8 @@ static bool is_welcome(const struct sfu_sub *s, int8_t layer, mono_us now)
 
 void sfu__start_waiting(struct sfu_layer *l, const struct sfu_packet *p, mono_us now)
 {
+    if (!is_start(l, p))
+        return;
     LIST_FOR_EACH(it, &l->track->waiting)
     {
         struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, wait_link);
@@ -113,7 +141,7 @@ void sfu__start_note(struct sfu_layer *l, const struct sfu_packet *p)
     if (p->in.seq < l->start_seq)
         return;
     l->start_count++;
-    if (!p->is_keyframe || l->seqs.newest - p->in.seq >= SFU_START_PACKETS)
+    if (!is_start(l, p) || l->seqs.newest - p->in.seq >= SFU_START_PACKETS)
         return;
     l->start_seq = p->in.seq; /* its own packet may be the last to come */
     l->start_count = 1;
