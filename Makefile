@@ -4,7 +4,7 @@ BUILD  := build
 PREFIX ?= /usr/local
 ARGS   ?=
 
-.PHONY: record-instructions help run build web test lint format fuzz clean install setup setup-test
+.PHONY: record-instructions help run build web test lint format fuzz sim clean install setup setup-test
 
 help:
 	@echo "make run [ARGS=\"--port 8000\"]  set up, build, and show a live lesson"
@@ -14,6 +14,7 @@ help:
 	@echo "make format                    put the sources into the project's format"
 	@echo "make fuzz [SECONDS=600]        run every fuzz target for that long"
 	@echo "make record-instructions       record the core's instructions per packet anew"
+	@echo "make sim [SEEDS=10000 FIRST=1] simulate that many rooms in virtual time, from seeds"
 	@echo "make install [PREFIX=/usr/local]"
 	@echo "make clean                     remove what was built (not ./data)"
 
@@ -43,6 +44,11 @@ fuzz: setup-test
 record-instructions: setup-test
 	@cmake --preset release && cmake --build --preset release --target perf_core
 	@python3 tests/perf/instructions.py --record build/release/tests/perf/perf_core
+
+SEEDS ?= 10000
+FIRST ?= 1
+sim: setup-test
+	@scripts/sim.sh $(SEEDS) $(FIRST)
 
 setup:
 	@scripts/setup.sh build

@@ -233,8 +233,9 @@ static bool cross_gap(struct receiver *r)
     mono_us patience = is_video(r) ? SIM_GAP_MAX : MONO_MS(60);
     if (first == 0 || (now - r->gap_at < patience && r->seqs.newest - r->next < SIM_HELD / 2))
         return false;
-    if (r->sim->is_healed && r->gap_at > r->sim->healed_at + MONO_S(2) &&
-        r->gap_at > r->peer->path_changed_at + MONO_S(2) && is_video(r))
+    mono_us seen_at = held_at(r, first)->at; /* several gaps may wait one behind the other */
+    if (r->sim->is_healed && seen_at > r->sim->healed_at + MONO_S(2) &&
+        seen_at > r->peer->path_changed_at + MONO_S(2) && is_video(r))
         sim_fail(r->sim, "sub %u: packet %u is missing on a good line", r->config.sub,
                  (unsigned)(uint16_t)r->next);
     skip_to(r, first);
@@ -265,7 +266,7 @@ static void hold(struct receiver *r, uint64_t seq, const uint8_t *data, size_t s
         return;
     if (seq - r->next >= SIM_HELD)
         skip_to(r, seq - SIM_HELD / 2);
-    *h = (struct held){.seq = seq, .size = (uint16_t)size, .data = malloc(size)};
+    *h = (struct held){.seq = seq, .at = r->sim->now, .size = (uint16_t)size, .data = malloc(size)};
     CHECK(h->data != NULL);
     memcpy(h->data, data, size);
 }

@@ -365,7 +365,7 @@ static struct simnet_params any_params(struct sim *sim)
                               .jitter = sim_between(rng, 0, 20000)};
     if (!sim->has_loss || sim_chance(rng, 0.3))
         return p;
-    p.loss_good = rng_unit(rng) * 0.03;
+    p.loss_good = sim_chance(rng, 0.06) ? 0.3 + rng_unit(rng) * 0.3 : rng_unit(rng) * 0.03;
     p.loss_bad = rng_unit(rng) * 0.6;
     p.to_bad = rng_unit(rng) * 0.02;
     p.to_good = 0.05 + rng_unit(rng) * 0.3;

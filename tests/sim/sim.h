@@ -78,7 +78,7 @@ struct source_layer {
     uint8_t *seen[SIM_NODES_MAX]; /* by sequence number: whether the node took it in, and how */
     bool has_newest[SIM_NODES_MAX];
     uint16_t newest[SIM_NODES_MAX];
-    mono_us asked_at;             /* the last request for a keyframe on its way to us */
+    mono_us asked_at; /* the last request for a keyframe on its way to us */
 };
 
 struct source {
@@ -139,6 +139,7 @@ struct tap {
 
 struct held {
     uint64_t seq;
+    mono_us at;
     uint16_t size;
     uint8_t *data;
 };
@@ -209,7 +210,7 @@ void tap_rtcp_out(struct sim *sim, struct sim_peer *peer, const uint8_t *data, s
 struct sim_node {
     struct sfu_node *node;
     struct pkt_pool *pool;
-    uint32_t relays; /* on their way to this node */
+    uint32_t relays;    /* on their way to this node */
     mono_us control_at; /* when its newest event reaches the control thread */
     bool is_relay_full;
     bool is_dirty; /* inputs were handled since it was drained */

@@ -245,12 +245,25 @@ static void send_padding(struct source *s, struct source_layer *l, mono_us captu
 
 /* ---- frames ---- */
 
-/* Temporal layers: 0; 0 1; 0 2 1 2. A frame of layer t needs the newest frame below it, and every
- * first frame of a layer after a frame of layer 0 is a place to move up. */
+/* Temporal layers: 0; 0 1; 0 2 1 2. Whoever moves up may do so at a frame that needs layer 0
+ * only. */
 static uint8_t temporal_id_of(const struct source *s, const struct source_layer *l)
 {
     static const uint8_t patterns[3][4] = {{0, 0, 0, 0}, {0, 1, 0, 1}, {0, 2, 1, 2}};
     return patterns[s->temporal_count - 1][l->phase % 4];
+}
+
+/* Layer 0 needs layer 0; layer 2 the newer of the two below; layer 1 in every second round its own
+ * frame before, so that it is no place to move up. */
+static uint32_t reference_of(const struct source_layer *l, uint8_t temporal_id)
+{
+    uint32_t t0 = l->newest_of[0], t1 = l->newest_of[1];
+    bool is_round = l->phase / 4 % 2 == 1;
+    if (t1 == SIM_REF_NONE || temporal_id == 0)
+        return t0;
+    if (temporal_id == 1)
+        return is_round ? t1 : t0;
+    return t1 > t0 ? t1 : t0;
 }
 
 static struct sim_frame next_frame(struct source *s, struct source_layer *l, mono_us captured)
@@ -268,12 +281,8 @@ static struct sim_frame next_frame(struct source *s, struct source_layer *l, mon
                           .number = l->number++,
                           .ref = SIM_REF_NONE,
                           .captured = captured};
-    uint8_t below = f.temporal_id == 2 ? 1 : 0;
-    if (!is_keyframe && l->newest_of[below] != SIM_REF_NONE &&
-        (below == 0 || l->newest_of[1] > l->newest_of[0]))
-        f.ref = l->newest_of[below];
-    else if (!is_keyframe)
-        f.ref = l->newest_of[0];
+    if (!is_keyframe)
+        f.ref = reference_of(l, f.temporal_id);
     l->phase++;
     uint32_t scale = s->kind == RTP_KIND_AUDIO ? 1 : 12u << 2 * f.layer;
     f.filling = (uint16_t)sim_between(&s->sim->rng, 20, 20 + 8 * scale);
