@@ -21,6 +21,7 @@ int peer_create(const struct peer_config *config, mono_us now, struct peer **ret
     struct sec_dtls_config dtls = {
         .role = config->dtls_role == PEER_DTLS_CLIENT ? SEC_DTLS_CLIENT : SEC_DTLS_SERVER,
         .cert = config->cert,
+        .srtp = config->srtp,
     };
     int err = ice_agent_create(&ice, now, &p->ice);
     if (err == 0)

@@ -16,6 +16,7 @@
 #include "base/addr.h"
 #include "base/rng.h"
 #include "base/time.h"
+#include "secure/srtp.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,6 +36,7 @@ enum peer_dtls_role { PEER_DTLS_CLIENT, PEER_DTLS_SERVER };
 struct peer_config {
     bool is_controlling;           /* our own client; the server is ICE-lite and controlled */
     enum peer_dtls_role dtls_role; /* "active" is the client */
+    enum sec_profile srtp;         /* negotiate only this profile; NONE: both */
     const struct sec_cert *cert;   /* outlives the peer */
     struct rng *rng;               /* outlives the peer */
     char local_ufrag[PEER_UFRAG_SIZE];

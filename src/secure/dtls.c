@@ -111,6 +111,11 @@ int sec_dtls_create(const struct sec_dtls_config *config, struct sec_dtls **ret_
         return ERR_SEC_CRYPTO;
     }
     SSL_set_bio(d->ssl, bio, bio);
+    int err = config->srtp != SEC_PROFILE_NONE ? sec__dtls_offer_only(d->ssl, config->srtp) : 0;
+    if (err < 0) {
+        sec_dtls_destroy(d);
+        return err;
+    }
     SSL_set_app_data(d->ssl, d);
     SSL_set_mtu(d->ssl, SEC_DTLS_MTU);
     DTLS_set_timer_cb(d->ssl, retransmit_after);

@@ -46,6 +46,7 @@ struct sec_dtls_config {
     enum sec_dtls_role role;
     const struct sec_cert *cert;  /* outlives the session */
     uint32_t retransmit_us_first; /* first retransmission; doubles up to 3 s. 0: 250 ms */
+    enum sec_profile srtp;        /* offer or take only this one; NONE: both, GCM preferred */
 };
 
 MUST_CHECK int sec_dtls_create(const struct sec_dtls_config *config, struct sec_dtls **ret_dtls);

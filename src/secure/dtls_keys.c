@@ -19,6 +19,14 @@ static const struct {
     {"SRTP_AES128_CM_SHA1_80", SEC_PROFILE_AES128_CM_HMAC_SHA1_80, 14},
 };
 
+int sec__dtls_offer_only(SSL *ssl, enum sec_profile profile)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(profiles); i++)
+        if (profiles[i].profile == profile)
+            return SSL_set_tlsext_use_srtp(ssl, profiles[i].name) == 0 ? 0 : ERR_SEC_CRYPTO;
+    return ERR_SEC_PROFILE;
+}
+
 static void keys_cut(const uint8_t *key, const uint8_t *salt, size_t salt_size,
                      enum sec_profile profile, struct sec_srtp_keys *ret_keys)
 {

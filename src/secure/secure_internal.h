@@ -205,7 +205,10 @@ MUST_CHECK int sec__record_open(struct sec__records *r, const uint8_t *record, s
 /* A datagram that OpenSSL sent: sequence numbers and nonces go on after those in it. */
 void sec__records_note_sent(struct sec__records *r, const uint8_t *datagram, size_t size);
 
-/* --- What a finished handshake yields (dtls_keys.c) --- */
+/* --- Profiles, and what a finished handshake yields (dtls_keys.c) --- */
+
+/* In place of both profiles of the shared context. ERR_SEC_PROFILE, ERR_SEC_CRYPTO. */
+MUST_CHECK int sec__dtls_offer_only(SSL *ssl, enum sec_profile profile);
 
 /* RFC 5764, 4.2. ERR_SEC_PROFILE, ERR_SEC_CRYPTO. */
 MUST_CHECK int sec__dtls_srtp_keys(SSL *ssl, bool is_client, struct sec_srtp_keys *ret_send,

@@ -13,6 +13,7 @@ static const struct {
     {"serve", cmd_serve, "run the server"},
     {"publish", cmd_publish, "send a media file or stream into a room"},
     {"token", cmd_token, "sign an access token"},
+    {"load", cmd_load, "drive a server as many participants, and measure"},
     {"doctor", cmd_doctor, "check this machine: ports, disk, network, web app"},
 };
 

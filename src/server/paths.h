@@ -23,4 +23,7 @@ uint64_t paths_free_bytes(const char *path);
  */
 bool paths_find_web_root(const char *configured, char *ret_path, size_t size);
 
+/* The same for the recorded encoder output of `tongke load`; `configured` may be NULL. */
+bool paths_find_load_data(const char *configured, char *ret_path, size_t size);
+
 #endif

@@ -1,0 +1,372 @@
+#ifndef TK_LOAD_LOAD_INTERNAL_H
+#define TK_LOAD_LOAD_INTERNAL_H
+
+/* Shared inside load/ only: the parts of one run. One thread owns everything. */
+
+#include "load/clip.h"
+#include "load/hist.h"
+#include "load/load.h"
+#include "load/watch.h"
+
+#include "base/list.h"
+#include "base/rng.h"
+#include "base/timers.h"
+#include "peer/peer.h"
+#include "rtp/nack.h"
+#include "rtp/packet.h"
+#include "rtp/recv_stats.h"
+#include "rtp/rtcp.h"
+#include "rtp/seq.h"
+#include "rtp/twcc.h"
+#include "sdp/negotiate.h"
+
+#include <sys/socket.h>
+
+struct load_client;
+struct load_conn;
+struct load_run;
+struct load_wire;
+
+/* ---- io.c: waiting, receiving, sending ---- */
+
+#define LOAD_READY_MAX     256        /* sockets handled between two looks at the timers */
+#define LOAD_IN_MESSAGES   4          /* read from one socket by one system call */
+#define LOAD_IN_SLOTS      64         /* receive buffers, shared by all sockets */
+#define LOAD_IN_SLOT_SIZE  65536      /* GRO joins datagrams up to the largest UDP payload */
+#define LOAD_JOBS_MAX      256        /* packets decrypted together */
+#define LOAD_OUT_SIZE      (1u << 20) /* bytes of one frame in all its packets */
+#define LOAD_OUT_MAX       1024       /* packets of one frame */
+#define LOAD_OUT_RUN_MAX   60         /* packets of one GSO message */
+#define LOAD_SOCKET_BUFFER (1 << 20)
+
+/* Whatever has a descriptor in the loop. */
+struct load_fd {
+    int fd; /* -1 = none */
+    void (*ready)(struct load_fd *f, bool is_readable, bool is_writable, mono_us now);
+};
+
+struct load_timer {
+    struct timer timer;
+    void (*fire)(struct load_timer *t, mono_us now);
+};
+
+/* A packet between its receipt and its decryption. */
+struct load_arrival {
+    struct load_conn *conn;
+    mono_us at;
+};
+
+struct load_io {
+    int epoll_fd;
+    uint8_t *slots;
+    size_t slot_next;
+    struct sec_srtp_job jobs[LOAD_JOBS_MAX];
+    struct load_arrival arrivals[LOAD_JOBS_MAX];
+    size_t job_count;
+    int64_t realtime_us; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
+    mono_us realtime_at;
+    bool has_gso;
+
+    /* One frame on its way out. */
+    uint8_t *out;
+    size_t out_size, out_count;
+    uint16_t out_sizes[LOAD_OUT_MAX];
+};
+
+MUST_CHECK int load__io_init(struct load_io *io);
+void load__io_fini(struct load_io *io);
+MUST_CHECK int load__io_add(struct load_run *run, struct load_fd *f, bool wants_write);
+MUST_CHECK int load__io_set(struct load_run *run, struct load_fd *f, bool wants_write);
+/* Closes the descriptor too. */
+void load__io_remove(struct load_run *run, struct load_fd *f);
+/* Waits until something is ready or `until`, and handles it. */
+void load__io_wait(struct load_run *run, mono_us until);
+/* Reads everything one UDP socket has and hands it to load__conn_datagram(). */
+void load__io_receive(struct load_run *run, struct load_conn *conn, mono_us now);
+/* Queues one packet for decryption. */
+void load__io_job(struct load_run *run, struct load_conn *conn, uint8_t *data, size_t size,
+                  bool is_rtcp, mono_us arrived);
+/* Decrypts what is queued and hands it to load__conn_plain(). */
+void load__io_flush_jobs(struct load_run *run);
+MUST_CHECK int load__io_open_udp(const struct addr *ip, uint16_t port, int *ret_fd);
+void load__io_send(struct load_conn *conn, const struct addr *to, const uint8_t *data, size_t size);
+/* Appends one protected packet; load__io_send_frame() sends all in one system call. */
+void load__io_put(struct load_conn *conn, const uint8_t *head, size_t head_size,
+                  const uint8_t *body, size_t body_size);
+void load__io_send_frame(struct load_conn *conn);
+
+void load__timer_set(struct load_run *run, struct load_timer *t, mono_us at);
+void load__timer_cancel(struct load_run *run, struct load_timer *t);
+
+/* ---- rx.c: one received stream ---- */
+
+#define LOAD_RX_WINDOW 512 /* packets whose fate is kept; a power of two */
+#define LOAD_FREEZE_US MONO_MS(200)
+#define LOAD_PLI_US    MONO_MS(500) /* between two requests for a keyframe */
+
+struct load_rx {
+    uint32_t ssrc, rtx_ssrc;
+    enum rtp_kind kind;
+    uint8_t pt_count;
+    struct rtp_pt pts[4];
+    struct rtp_seq_ext seq;
+    struct rtp_recv_stats recv;
+    struct rtp_nack *nack; /* made with the first gap; NULL before */
+    uint8_t flags[LOAD_RX_WINDOW];
+    uint64_t edge;   /* everything below is decided; 0 = nothing received yet */
+    mono_us gap_at;  /* when the edge began to wait for a packet; 0 = it does not */
+    bool is_between; /* the packet before the edge ended a frame */
+    bool is_open;    /* a frame has begun at the edge, without a gap */
+    bool is_key;     /* and it is a keyframe */
+    bool is_decodable;
+    bool had_frame; /* complete and decodable, once */
+    mono_us frame_at, pli_at;
+};
+
+void load__rx_init(struct load_rx *rx, enum rtp_kind kind, uint32_t ssrc, uint32_t rtx_ssrc);
+void load__rx_fini(struct load_rx *rx);
+void load__rx_packet(struct load_conn *conn, struct load_rx *rx, const struct rtp_view *view,
+                     bool is_rtx, mono_us arrived);
+/* NACK, PLI and what is given up; returns when to come again. */
+mono_us load__rx_tick(struct load_conn *conn, struct load_rx *rx, mono_us now);
+/* What is missing at the end of the measuring window. */
+uint64_t load__rx_missing(const struct load_rx *rx);
+
+/* ---- tx.c, tx_stream.c: what a publisher sends ---- */
+
+#define LOAD_HISTORY 256 /* packets kept for retransmission per stream; a power of two */
+
+struct load_sent;
+
+struct load_tx_stream {
+    const struct load_clip *clip; /* NULL = not sent */
+    uint32_t ssrc, rtx_ssrc;
+    uint8_t pt, rtx_pt;
+    uint16_t seq, rtx_seq;
+    uint16_t picture_id;
+    uint8_t tl0;
+    uint32_t ts_offset;
+    size_t frame;
+    bool is_keyframe_wanted;
+    bool is_known; /* the receiver reports about it: no more mid and rid */
+    uint32_t packets, octets, newest_ts;
+    struct load_sent *history;
+    char rid[RTP_RID_SIZE];
+    char mid[RTP_MID_SIZE];
+};
+
+struct load_tx {
+    struct load_conn *conn; /* parent */
+    struct load_timer video_timer, audio_timer;
+    mono_us video_from, audio_from; /* of frame 0 */
+    uint64_t video_frame, audio_frame;
+    struct load_tx_stream audio;
+    struct load_tx_stream video[RTP_LAYERS_MAX];
+    uint32_t layer_count;
+    bool has_twcc;
+    uint16_t twcc_seq;
+    char audio_cid[24], video_cid[24];
+};
+
+MUST_CHECK int load__tx_create(struct load_client *c, struct load_tx **ret_tx);
+void load__tx_destroy(struct load_tx *tx); /* NULL is a no-op */
+/* Begins to send over `conn`; again is harmless. */
+void load__tx_start(struct load_tx *tx, struct load_conn *conn, mono_us now);
+/* Cuts one frame into packets with stamps and queues them. */
+void load__tx_frame(struct load_tx *tx, struct load_tx_stream *s, uint32_t ts, mono_us now);
+void load__tx_nack(struct load_tx *tx, uint32_t ssrc, const uint16_t *seqs, size_t count);
+void load__tx_rtcp(struct load_tx *tx, const struct rtcp_packet *p);
+void load__tx_put_reports(struct load_tx *tx, mono_us now);
+/* The plan of an offer's section for what is sent; false if this kind is not sent. */
+bool load__tx_plan(const struct load_tx *tx, enum sdp_kind kind, struct sdp_offer_section *plan);
+/* What the answer to it says. False: the section was not taken. */
+bool load__tx_agree(struct load_tx *tx, const struct sdp_section *m);
+
+/* ---- conn.c, conn_media.c: one connection ---- */
+
+#define LOAD_RXS_MAX 512 /* streams received over one connection */
+
+struct load_conn {
+    struct load_fd fd;
+    struct list in_run;
+    struct load_client *client; /* parent */
+    bool sends;                 /* what its client publishes goes here */
+    struct load_timer timer;    /* ICE and DTLS */
+    struct load_timer media_timer;
+    struct peer *peer; /* NULL: static keys */
+    struct sec_srtp *send, *receive;
+    bool owns_srtp;
+    bool is_up;
+    bool has_twcc;
+    struct addr local, remote;
+    uint32_t kernel_drops;
+    char ufrag[PEER_UFRAG_SIZE], pwd[PEER_PWD_SIZE];
+    uint64_t sdp_session_id, sdp_version;
+    struct rtp_ext_ids exts;
+    struct load_rx **rxs;
+    size_t rx_count, rx_last;
+    struct rtp_twcc *twcc; /* of what is received; made with the first packet */
+    mono_us report_at;
+    uint32_t sender_ssrc;
+};
+
+/* A socket on `port` (0: any) and credentials. */
+MUST_CHECK int load__conn_create(struct load_client *c, uint16_t port, struct load_conn **ret_conn);
+void load__conn_destroy(struct load_conn *conn); /* NULL is a no-op */
+MUST_CHECK int load__conn_use_keys(struct load_conn *conn, const struct sec_srtp_keys *send,
+                                   const struct sec_srtp_keys *receive, const struct addr *remote,
+                                   mono_us now);
+/* What the other side's description says of its transport; makes the peer the first time. */
+MUST_CHECK int load__conn_set_remote(struct load_conn *conn, const struct sdp_session *remote,
+                                     bool is_dtls_client, mono_us now);
+void load__conn_datagram(struct load_conn *conn, uint8_t *data, size_t size,
+                         const struct addr *from, mono_us arrived, mono_us now);
+void load__conn_plain(struct load_conn *conn, uint8_t *data, int result, bool is_rtcp,
+                      mono_us arrived);
+/* Makes or finds the stream; NULL over LOAD_RXS_MAX. */
+struct load_rx *load__conn_add_rx(struct load_conn *conn, enum rtp_kind kind, uint32_t ssrc,
+                                  uint32_t rtx_ssrc);
+void load__conn_send_rtcp(struct load_conn *conn, const uint8_t *data, size_t size);
+/* Everything that a description of the other side says it sends, as received streams. */
+void load__conn_take_streams(struct load_conn *conn, const struct sdp_session *remote);
+void load__conn_media_timer(struct load_timer *t, mono_us now);
+/* After feedback became due earlier than planned. */
+void load__conn_hurry(struct load_conn *conn, mono_us at);
+struct sdp_local load__conn_local(struct load_conn *conn);
+
+/* ---- wire.c: HTTP/1.1 and WebSocket as a client ---- */
+
+/* One request, or one WebSocket. */
+struct load_wire_config {
+    struct load_run *run;
+    const char *url; /* scheme, host, port; "ws://…" or "http://…" */
+    const char *path;
+    const char *method; /* NULL: a WebSocket */
+    const char *bearer; /* NULL = none */
+    const char *type;   /* of the body */
+    const char *body;
+    const char *protocol; /* WebSocket subprotocol; NULL = none */
+    void *user;
+    /* WebSocket: the upgrade is done. */
+    void (*on_open)(void *user, mono_us now);
+    /* One WebSocket message, or the body of a response with its status and Location ("" = none). */
+    void (*on_message)(void *user, uint8_t *data, size_t size, mono_us now);
+    void (*on_response)(void *user, unsigned status, const char *location, char *body, mono_us now);
+    /* It is over, for `why`; the wire may be destroyed in here, or later. */
+    void (*on_closed)(void *user, const char *why, mono_us now);
+};
+
+MUST_CHECK int load__wire_create(const struct load_wire_config *config,
+                                 struct load_wire **ret_wire);
+void load__wire_destroy(struct load_wire *w); /* NULL is a no-op; not from on_message */
+/* One WebSocket message. ERR_STATE, -ENOMEM. */
+MUST_CHECK int load__wire_send(struct load_wire *w, bool is_text, const void *data, size_t size);
+
+/* ---- client.c: one participant ---- */
+
+enum load_state { LOAD_IDLE, LOAD_JOINING, LOAD_JOINED, LOAD_FAILED, LOAD_LEFT };
+
+struct load_client {
+    struct load_run *run; /* parent */
+    uint32_t index;       /* in the run */
+    uint32_t room;
+    uint32_t number; /* publisher or subscriber number, over all rooms */
+    bool publishes, subscribes, is_lossy, is_late; /* late: joins while it is measured */
+    enum load_state state;
+    bool is_complete;       /* everything that it should send and receive flows */
+    mono_us join_at, up_at; /* 0 = not yet */
+    uint32_t streams_wanted;
+    uint32_t streams_seen; /* those that had a packet or a picture */
+    struct load_tx *tx;
+    void *link; /* the target's */
+    char *why;  /* it failed */
+};
+
+/* How clients come into a server. */
+struct load_target {
+    MUST_CHECK int (*begin)(struct load_client *c, mono_us now);
+    /* Says goodbye and frees `link`; also for clients that never began. */
+    void (*end)(struct load_client *c);
+};
+extern const struct load_target load__livekit, load__whip, load__janus, load__floor;
+
+void load__client_begin(struct load_client *c, mono_us now);
+void load__client_end(struct load_client *c);
+void load__client_fail(struct load_client *c, const char *form, ...) PRINTF_LIKE(2, 3);
+/* Media is up on one of its connections. */
+void load__client_up(struct load_client *c, struct load_conn *conn, mono_us now);
+/* A stream had its first picture (its first packet, for sound). */
+void load__client_stream(struct load_client *c, enum rtp_kind kind, mono_us now);
+const char *load__client_name(const struct load_client *c, char *buf, size_t size);
+/* Name of its room in the server. */
+const char *load__client_room(const struct load_client *c, char *buf, size_t size);
+/* A LiveKit token for it; free() it. NULL: said why. */
+char *load__client_token(struct load_client *c);
+
+/* ---- measure.c ---- */
+
+struct load_measure {
+    uint64_t packets, bytes, datagram_bytes; /* received, authenticated; bytes of RTP */
+    uint64_t delivered;                      /* packets of media, each once */
+    uint64_t lost, duplicates, recovered, rtx_packets;
+    uint64_t dropped; /* by us, on purpose */
+    uint64_t auth_failures, replays, malformed, unknown_ssrc, unstamped;
+    uint64_t frames, keyframes, frames_broken, freezes, freeze_us;
+    uint64_t nacks_sent, nack_seqs_sent, plis_sent, rtcp_in;
+    uint64_t sent_packets, sent_bytes, sent_frames, late_frames, send_failures;
+    uint64_t nacks_got, resent, plis_got, keyframes_sent;
+    uint64_t kernel_drops;
+    uint64_t joins, failures;
+    struct load_hist delay, recovery, lateness, join_us;
+};
+
+/* ---- run.c ---- */
+
+enum load_phase {
+    LOAD_PHASE_PUBLISHERS,
+    LOAD_PHASE_SUBSCRIBERS,
+    LOAD_PHASE_WARM_UP,
+    LOAD_PHASE_MEASURE,
+    LOAD_PHASE_OVER
+};
+
+struct load_run {
+    const struct load_options *options;
+    const volatile int *is_stopping;
+    const struct load_target *target;
+    struct load_io io;
+    struct timers timers;
+    struct rng rng;
+    struct sec_cert *cert;
+    struct addr route_to, route_from; /* the last answer of the routing table */
+
+    struct load_clip audio, video[RTP_LAYERS_MAX];
+    uint32_t layer_count;
+
+    struct list conns;
+    struct load_client *clients; /* in the order in which they join */
+    uint32_t client_count, publisher_count, begun;
+    uint32_t lates; /* clients at the end of the list that come while it is measured */
+    uint32_t joined, failed, complete;
+    const struct load_client *first_failed;
+
+    enum load_phase phase;
+    mono_us phase_at, next_join_at;
+    bool is_measuring;
+    mono_us measured_us;
+    struct load_measure m;
+    struct load_hist join_us; /* of all who joined, measured or not */
+    struct load_watch_span server, self;
+    bool is_limited;
+    char limits[LOAD_TEXT_SIZE]; /* what says that the generator is the limit */
+};
+
+/* ---- report.c ---- */
+
+/* Is the generator itself the limit? */
+void load__judge_generator(struct load_run *run);
+void load__report(struct load_run *run);
+/* 0, negative errno when the file cannot be written. */
+MUST_CHECK int load__report_json(struct load_run *run);
+
+#endif

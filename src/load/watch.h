@@ -1,0 +1,36 @@
+#ifndef TK_LOAD_WATCH_H
+#define TK_LOAD_WATCH_H
+
+/*
+ * What a process costs, from /proc: processor time by nanoseconds of the scheduler and by ticks,
+ * context switches and memory; at two moments, and the difference. Threads that come or go between
+ * are counted as far as their process is.
+ */
+
+#include "base/attrs.h"
+#include "base/time.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct load_watch {
+    mono_us at;
+    bool is_read;
+    uint64_t user_us, system_us; /* ticks of utime and stime, all threads, also ended ones */
+    uint64_t run_ns;             /* of all living threads; 0 where the kernel has no schedstat */
+    uint64_t switches_voluntary, switches_forced;
+    uint64_t rss_kib, pss_kib; /* pss 0 = may not be read */
+    uint32_t threads;
+};
+
+struct load_watch_span {
+    struct load_watch begin, end;
+};
+
+/* Negative errno, with nothing written: no such process, or not ours to read. */
+MUST_CHECK int load_watch_read(int pid, mono_us now, struct load_watch *ret_watch);
+
+/* Processor time between the two, by the scheduler where it is there, else by ticks. */
+double load_watch_cpu_us(const struct load_watch_span *span);
+
+#endif
