@@ -268,11 +268,29 @@ int load__conn_set_remote(struct load_conn *conn, const struct sdp_session *remo
     memcpy(r.fingerprint_sha256, transport.fingerprint_sha256, sizeof(r.fingerprint_sha256));
     sdp_get_exts(remote, &conn->exts);
     conn->has_twcc = sdp_has_twcc(remote);
+    for (size_t i = 0; i < remote->section_count; i++)
+        conn->has_rsize = conn->has_rsize || remote->sections[i].has_rtcp_rsize;
     err = peer_set_remote(conn->peer, &r, now);
     if (err == 0 && is_new)
         err = add_candidates(conn, remote, now);
     drain(conn, now);
     return err;
+}
+
+int load__conn_find_local(struct load_conn *conn, const char *url)
+{
+    struct addr to = {0};
+    int err = load__wire_resolve(url, &to);
+    return err == 0 ? set_local(conn, &to) : err;
+}
+
+void load__conn_add_candidate(struct load_conn *conn, const char *text, mono_us now)
+{
+    struct sdp_candidate candidate;
+    if (conn->peer == NULL || sdp_parse_candidate(text, &candidate) < 0)
+        return;
+    IGNORE(add_candidate(conn, &candidate, now)); /* one of several */
+    drain(conn, now);
 }
 
 struct sdp_local load__conn_local(struct load_conn *conn)
@@ -283,5 +301,7 @@ struct sdp_local load__conn_local(struct load_conn *conn)
         .fingerprint_sha256 = sec_cert_fingerprint(conn->client->run->cert),
         .session_id = conn->sdp_session_id,
         .version = ++conn->sdp_version,
+        .candidates = &conn->local,
+        .candidate_count = conn->local.port != 0 ? 1 : 0,
     };
 }

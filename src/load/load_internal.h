@@ -198,6 +198,7 @@ struct load_conn {
     bool owns_srtp;
     bool is_up;
     bool has_twcc;
+    bool has_rsize; /* feedback may go without a report (RFC 5506) */
     struct addr local, remote;
     uint32_t kernel_drops;
     char ufrag[PEER_UFRAG_SIZE], pwd[PEER_PWD_SIZE];
@@ -230,6 +231,10 @@ void load__conn_send_rtcp(struct load_conn *conn, const uint8_t *data, size_t si
 /* Everything that a description of the other side says it sends, as received streams. */
 void load__conn_take_streams(struct load_conn *conn, const struct sdp_session *remote);
 void load__conn_media_timer(struct load_timer *t, mono_us now);
+/* Our address as a candidate for our descriptions, on the way to `url`. Negative errno. */
+MUST_CHECK int load__conn_find_local(struct load_conn *conn, const char *url);
+/* A candidate of the other side that comes by itself. */
+void load__conn_add_candidate(struct load_conn *conn, const char *text, mono_us now);
 /* After feedback became due earlier than planned. */
 void load__conn_hurry(struct load_conn *conn, mono_us at);
 struct sdp_local load__conn_local(struct load_conn *conn);
@@ -246,7 +251,8 @@ struct load_wire_config {
     const char *type;   /* of the body */
     const char *body;
     const char *protocol; /* WebSocket subprotocol; NULL = none */
-    void *user;
+    bool is_detached;     /* belongs to nobody: destroys itself when it is over */
+    void *user;           /* handed to the functions below; those that are not used may be NULL */
     /* WebSocket: the upgrade is done. */
     void (*on_open)(void *user, mono_us now);
     /* One WebSocket message, or the body of a response with its status and Location ("" = none). */
@@ -256,9 +262,12 @@ struct load_wire_config {
     void (*on_closed)(void *user, const char *why, mono_us now);
 };
 
+/* The address that a URL names; looked up once. Negative errno, ERR_MALFORMED. */
+MUST_CHECK int load__wire_resolve(const char *url, struct addr *ret_addr);
 MUST_CHECK int load__wire_create(const struct load_wire_config *config,
                                  struct load_wire **ret_wire);
-void load__wire_destroy(struct load_wire *w); /* NULL is a no-op; not from on_message */
+void load__wire_destroy(struct load_wire *w);   /* NULL is a no-op; not from on_message */
+void load__wires_destroy(struct load_run *run); /* all that are left */
 /* One WebSocket message. ERR_STATE, -ENOMEM. */
 MUST_CHECK int load__wire_send(struct load_wire *w, bool is_text, const void *data, size_t size);
 
@@ -344,12 +353,14 @@ struct load_run {
     uint32_t layer_count;
 
     struct list conns;
+    struct list wires;
     struct load_client *clients; /* in the order in which they join */
     uint32_t client_count, publisher_count, begun;
     uint32_t lates; /* clients at the end of the list that come while it is measured */
     uint32_t joined, failed, complete;
     const struct load_client *first_failed;
 
+    uint32_t number; /* of this run, at random */
     enum load_phase phase;
     mono_us phase_at, next_join_at;
     bool is_measuring;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define STORM_DELAY    MONO_MS(500) /* into the measuring */
-#define LEAVE_TIME     MONO_MS(200) /* for what says goodbye */
+#define LEAVE_TIME     MONO_S(2)    /* at most, for what says goodbye */
 #define PROGRESS       MONO_MS(250)
 #define PROGRESS_LINES MONO_S(5) /* without a terminal */
 #define BAR_WIDTH      30
@@ -381,8 +381,11 @@ static void say_goodbye(struct load_run *run)
     mono_us until = mono_now() + LEAVE_TIME;
     for (uint32_t i = 0; i < run->begun; i++)
         load__client_end(&run->clients[i]);
-    while (mono_now() < until)
-        load__io_wait(run, until);
+    while (mono_now() < until && !list_is_empty(&run->wires)) {
+        fire_due(run, mono_now());
+        load__io_wait(run, mono_now() + MONO_MS(10));
+    }
+    load__wires_destroy(run); /* who does not answer in time */
 }
 
 /* ---- the whole ---- */
@@ -399,12 +402,15 @@ static void raise_descriptor_limit(void)
 
 static int prepare(struct load_run *run)
 {
-    static const struct load_target *const targets[] = {&load__livekit, NULL, NULL, &load__floor};
+    static const struct load_target *const targets[] = {&load__livekit, &load__whip, &load__janus,
+                                                        &load__floor};
     run->target = targets[run->options->target];
     raise_descriptor_limit();
     list_init(&run->conns);
+    list_init(&run->wires);
     timers_init(&run->timers);
     rng_init_system(&run->rng);
+    run->number = 1 + rng_below(&run->rng, 1 << 20);
     int err = load__io_init(&run->io);
     if (err == 0)
         err = sec_cert_create(wall_now(), &run->cert);

@@ -231,6 +231,19 @@ uint64_t load__rx_missing(const struct load_rx *rx)
 
 /* ---- feedback ---- */
 
+/* Begins a packet of feedback: with a report in front, unless both sides do without. */
+static struct wr begin_feedback(struct load_conn *conn, struct load_rx *rx, uint8_t *buf,
+                                size_t size, mono_us now)
+{
+    struct wr w = wr_init(buf, size);
+    struct rtcp_report report;
+    if (!conn->has_rsize) {
+        bool has_report = rtp_recv_stats_report(&rx->recv, rx->ssrc, now, &report);
+        rtcp_put_rr(&w, conn->sender_ssrc, &report, has_report ? 1 : 0);
+    }
+    return w;
+}
+
 static void send_nacks(struct load_conn *conn, struct load_rx *rx, mono_us now)
 {
     struct load_measure *m = &conn->client->run->m;
@@ -238,7 +251,7 @@ static void send_nacks(struct load_conn *conn, struct load_rx *rx, mono_us now)
     uint8_t buf[RTCP_SIZE];
     size_t count;
     while ((count = rtp_nack_poll(rx->nack, now, seqs, NACKS_MAX)) > 0) {
-        struct wr w = wr_init(buf, sizeof(buf));
+        struct wr w = begin_feedback(conn, rx, buf, sizeof(buf), now);
         rtcp_put_nack(&w, conn->sender_ssrc, rx->ssrc, seqs, count);
         if (w.is_bad)
             return;
@@ -250,8 +263,8 @@ static void send_nacks(struct load_conn *conn, struct load_rx *rx, mono_us now)
 
 static void send_pli(struct load_conn *conn, struct load_rx *rx, mono_us now)
 {
-    uint8_t buf[16];
-    struct wr w = wr_init(buf, sizeof(buf));
+    uint8_t buf[RTCP_SIZE];
+    struct wr w = begin_feedback(conn, rx, buf, sizeof(buf), now);
     rtcp_put_pli(&w, conn->sender_ssrc, rx->ssrc);
     rx->pli_at = now;
     conn->client->run->m.plis_sent++;

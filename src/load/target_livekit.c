@@ -405,10 +405,6 @@ static const struct row {
     {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_LEAVE, on_leave},
 };
 
-static void on_open(void *user UNUSED, mono_us now UNUSED)
-{
-}
-
 static void on_message(void *user, uint8_t *data, size_t size, mono_us now)
 {
     struct livekit_link *l = user;
@@ -463,7 +459,6 @@ static int begin(struct load_client *c, mono_us now UNUSED)
                                                            .url = c->run->options->url,
                                                            .path = strbuf_text(&path),
                                                            .user = l,
-                                                           .on_open = on_open,
                                                            .on_message = on_message,
                                                            .on_closed = on_closed},
                                 &l->wire);

@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "net/sockaddr.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -31,6 +32,7 @@ enum opcode { OP_CONTINUATION, OP_TEXT, OP_BINARY, OP_CLOSE = 8, OP_PING, OP_PON
 
 struct load_wire {
     struct load_fd fd;
+    struct list in_run;
     struct load_timer timer;
     struct load_run *run; /* parent */
     void *user;
@@ -39,6 +41,7 @@ struct load_wire {
     void (*on_response)(void *user, unsigned status, const char *location, char *body, mono_us now);
     void (*on_closed)(void *user, const char *why, mono_us now);
     bool is_websocket, is_open, is_over;
+    bool is_detached;
     bool is_busy; /* inside a callback: destroying waits */
     bool is_doomed;
     uint8_t *in;
@@ -53,6 +56,7 @@ static void release(struct load_wire *w)
 {
     load__timer_cancel(w->run, &w->timer);
     load__io_remove(w->run, &w->fd);
+    list_remove(&w->in_run);
     free(w->in);
     free(w->out);
     free(w->message);
@@ -69,6 +73,14 @@ void load__wire_destroy(struct load_wire *w)
         release(w);
 }
 
+void load__wires_destroy(struct load_run *run)
+{
+    LIST_FOR_EACH(it, &run->wires)
+    {
+        load__wire_destroy(CONTAINER_OF(it, struct load_wire, in_run));
+    }
+}
+
 /* Over: closes, and tells once. */
 static void end(struct load_wire *w, const char *why, mono_us now)
 {
@@ -77,7 +89,9 @@ static void end(struct load_wire *w, const char *why, mono_us now)
     w->is_over = true;
     load__timer_cancel(w->run, &w->timer);
     load__io_remove(w->run, &w->fd);
-    w->on_closed(w->user, why, now);
+    w->is_doomed = w->is_doomed || w->is_detached;
+    if (w->on_closed != NULL)
+        w->on_closed(w->user, why, now);
 }
 
 /* ---- out ---- */
@@ -233,7 +247,8 @@ static bool take_response(struct load_wire *w, char *head, size_t head_size, boo
         return false;
     }
     body[size] = '\0'; /* the buffer has a spare byte */
-    w->on_response(w->user, status, location, body, now);
+    if (w->on_response != NULL)
+        w->on_response(w->user, status, location, body, now);
     end(w, "done", now);
     return true;
 }
@@ -245,7 +260,8 @@ static void take_upgrade(struct load_wire *w, const char *head, size_t head_size
         drop_in(w, head_size);
         w->is_open = true;
         load__timer_cancel(w->run, &w->timer);
-        w->on_open(w->user, now);
+        if (w->on_open != NULL)
+            w->on_open(w->user, now);
         return;
     }
     const char *body = (const char *)w->in + head_size;
@@ -469,6 +485,16 @@ static int find_place(const char *url, struct sockaddr_storage *ret_sa, socklen_
     return 0;
 }
 
+int load__wire_resolve(const char *url, struct addr *ret_addr)
+{
+    struct sockaddr_storage sa;
+    socklen_t size = 0;
+    int err = find_place(url, &sa, &size);
+    if (err == 0)
+        sockaddr_to_addr((struct sockaddr *)&sa, ADDR_PROTO_UDP, ret_addr);
+    return err;
+}
+
 static int open_socket(const struct load_options *o, const char *url, int *ret_fd)
 {
     struct sockaddr_storage sa;
@@ -545,7 +571,9 @@ int load__wire_create(const struct load_wire_config *config, struct load_wire **
         .on_response = config->on_response,
         .on_closed = config->on_closed,
         .is_websocket = config->method == NULL,
+        .is_detached = config->is_detached,
     };
+    list_push_back(&w->run->wires, &w->in_run);
     int err = open_socket(w->run->options, config->url, &w->fd.fd);
     if (err == 0)
         err = queue_request(w, config);
