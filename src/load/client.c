@@ -27,12 +27,14 @@ const char *load__client_name(const struct load_client *c, char *buf, size_t siz
     return buf;
 }
 
-static int fill_claims(struct load_client *c, struct token_claims *claims)
+static int fill_claims(struct load_client *c, const char *suffix, struct token_claims *claims)
 {
+    char name[64];
     struct signal_grants *g = &claims->grants;
     int err = str_copy(g->key, sizeof(g->key), c->run->options->key);
     load__client_room(c, g->room, sizeof(g->room));
-    load__client_name(c, g->identity, sizeof(g->identity));
+    snprintf(g->identity, sizeof(g->identity), "%s%s", load__client_name(c, name, sizeof(name)),
+             suffix);
     g->room_join = true;
     if (c->run->options->is_lesson) {
         load__client_room(c, g->lesson_id, sizeof(g->lesson_id));
@@ -43,13 +45,13 @@ static int fill_claims(struct load_client *c, struct token_claims *claims)
     return err;
 }
 
-char *load__client_token(struct load_client *c)
+char *load__client_token(struct load_client *c, const char *suffix)
 {
     struct token_claims claims;
     struct signal_key key = {0};
     char *token = NULL;
     token_claims_init(&claims);
-    int err = fill_claims(c, &claims);
+    int err = fill_claims(c, suffix, &claims);
     if (err == 0)
         err = str_copy(key.key, sizeof(key.key), c->run->options->key);
     if (err == 0)

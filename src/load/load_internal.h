@@ -309,8 +309,8 @@ void load__client_stream(struct load_client *c, enum rtp_kind kind, mono_us now)
 const char *load__client_name(const struct load_client *c, char *buf, size_t size);
 /* Name of its room in the server. */
 const char *load__client_room(const struct load_client *c, char *buf, size_t size);
-/* A LiveKit token for it; free() it. NULL: said why. */
-char *load__client_token(struct load_client *c);
+/* A LiveKit token for its identity with `suffix` behind; free() it. NULL: said why. */
+char *load__client_token(struct load_client *c, const char *suffix);
 
 /* ---- measure.c ---- */
 

@@ -26,7 +26,7 @@ struct load_options load_options_default(void)
         .key = "devkey",
         .secret = "secret",
         .whip_path = "/whip/{room}",
-        .whep_path = "/whep/{room}",
+        .whep_path = "/whep/{room}?participant={publisher}",
         .floor_base_port = 20000,
         .floor_layer = RTP_LAYERS_MAX - 1,
         .room = "load",

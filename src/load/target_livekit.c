@@ -14,6 +14,7 @@
 #define PROTOCOL_VERSION 17
 #define PING_PERIOD      MONO_S(5)
 #define PLACEHOLDERS     3 /* sections to receive in the first offer, of each kind, as browsers do */
+#define MID_SIZE         12 /* our mids are the numbers of the sections */
 #define SECTIONS_MAX     SDP_SECTIONS_MAX
 
 struct livekit_link {
@@ -167,7 +168,7 @@ static void plan_sections(struct livekit_link *l)
 static int build_offer(struct livekit_link *l, struct strbuf *out)
 {
     const struct load_options *o = l->client->run->options;
-    char(*mids)[8] = calloc(l->section_count, sizeof(*mids));
+    char(*mids)[MID_SIZE] = calloc(l->section_count, sizeof(*mids));
     struct sdp_offer_section *plans = calloc(l->section_count, sizeof(*plans));
     struct sdp_session *offer = NULL;
     int err = mids == NULL || plans == NULL ? -ENOMEM : 0;
@@ -175,7 +176,7 @@ static int build_offer(struct livekit_link *l, struct strbuf *out)
         plans[i].kind = (enum sdp_kind)l->sections[i];
         plans[i].dir = SDP_DIR_RECVONLY;
         plans[i].has_twcc = o->has_twcc;
-        snprintf(mids[i], sizeof(mids[i]), "%zu", i);
+        snprintf(mids[i], sizeof(mids[i]), "%u", (unsigned)i);
         plans[i].mid = mids[i];
         if (i < l->sent_sections && !load__tx_plan(l->client->tx, plans[i].kind, &plans[i]))
             err = ERR_STATE;
@@ -296,8 +297,8 @@ static struct sdp_session *parse(struct livekit_link *l, const char *text)
 static void agree_sent(struct livekit_link *l, const struct sdp_session *answer)
 {
     for (size_t i = 0; i < l->sent_sections; i++) {
-        char mid[8];
-        snprintf(mid, sizeof(mid), "%zu", i);
+        char mid[MID_SIZE];
+        snprintf(mid, sizeof(mid), "%u", (unsigned)i);
         const struct sdp_section *m = sdp_find_mid(answer, mid);
         if (m == NULL || !load__tx_agree(l->client->tx, m))
             load__client_fail(l->client, "the server does not take our %s",
@@ -447,7 +448,7 @@ static int begin(struct load_client *c, mono_us now UNUSED)
     l->client = c;
     l->ping.fire = on_ping;
     int err = open_conns(l);
-    char *token = err == 0 ? load__client_token(c) : NULL;
+    char *token = err == 0 ? load__client_token(c, "") : NULL;
     strbuf_init(&path, 256 << 10);
     if (err == 0 && token == NULL)
         err = ERR_STATE;

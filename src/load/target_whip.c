@@ -15,12 +15,12 @@ struct whip_session {
     struct whip_link *link; /* parent */
     struct load_conn *conn;
     struct load_wire *wire;
+    char *token;
     char *location; /* NULL before it is there */
 };
 
 struct whip_link {
-    struct load_client *client; /* parent */
-    char *token;
+    struct load_client *client;    /* parent */
     struct whip_session *sessions; /* the published one first */
     size_t count;
 };
@@ -147,7 +147,12 @@ static int open_session(struct whip_link *l, bool sends, uint32_t publisher)
     struct strbuf path, offer;
     strbuf_init(&path, 4096);
     strbuf_init(&offer, SDP_TEXT_MAX);
-    *s = (struct whip_session){.link = l};
+    char suffix[32] = "";
+    if (!sends && c->run->options->publishers > 1) /* every session is a participant of its own */
+        snprintf(suffix, sizeof(suffix), "-from-%u", publisher);
+    *s = (struct whip_session){.link = l, .token = load__client_token(c, suffix)};
+    if (s->token == NULL)
+        return ERR_STATE;
     fill_path(c, sends ? o->whip_path : o->whep_path, publisher, &path);
     int err = load__conn_create(c, 0, &s->conn);
     if (err == 0) {
@@ -159,7 +164,7 @@ static int open_session(struct whip_link *l, bool sends, uint32_t publisher)
                                                            .url = o->url,
                                                            .path = strbuf_text(&path),
                                                            .method = "POST",
-                                                           .bearer = l->token,
+                                                           .bearer = s->token,
                                                            .type = SDP_TYPE,
                                                            .body = strbuf_text(&offer),
                                                            .user = s,
@@ -180,9 +185,8 @@ static int begin(struct load_client *c, mono_us now UNUSED)
     if (l == NULL)
         return -ENOMEM;
     l->client = c;
-    l->token = load__client_token(c);
     l->sessions = calloc(o->publishers + 1, sizeof(*l->sessions));
-    if (l->token == NULL || l->sessions == NULL)
+    if (l->sessions == NULL)
         return -ENOMEM;
     if (c->publishes)
         err = open_session(l, true, c->number);
@@ -204,11 +208,12 @@ static void close_session(struct whip_session *s)
                                                             .url = c->run->options->url,
                                                             .path = s->location,
                                                             .method = "DELETE",
-                                                            .bearer = s->link->token,
+                                                            .bearer = s->token,
                                                             .is_detached = true},
                                  &bye)); /* the server notices the silence */
     load__conn_destroy(s->conn);
     free(s->location);
+    free(s->token);
 }
 
 static void end(struct load_client *c)
@@ -219,7 +224,6 @@ static void end(struct load_client *c)
     for (size_t i = 0; i < l->count; i++)
         close_session(&l->sessions[i]);
     free(l->sessions);
-    free(l->token);
     free(l);
     c->link = NULL;
 }
