@@ -14,7 +14,9 @@
 
 const char *load__client_room(const struct load_client *c, char *buf, size_t size)
 {
-    if (c->run->options->rooms > 1)
+    if (c->run->options->is_lesson) /* other lessons in each run: they are there for good */
+        snprintf(buf, size, "%s-%u-%u", c->run->options->room, c->run->number, c->room);
+    else if (c->run->options->rooms > 1)
         snprintf(buf, size, "%s-%u", c->run->options->room, c->room);
     else
         snprintf(buf, size, "%s", c->run->options->room);
@@ -38,8 +40,7 @@ static int fill_claims(struct load_client *c, const char *suffix, struct token_c
     g->room_join = true;
     if (c->run->options->is_lesson) {
         load__client_room(c, g->lesson_id, sizeof(g->lesson_id));
-        snprintf(g->lesson_role, sizeof(g->lesson_role), "%s",
-                 c->publishes && c->number == 0 ? "lecture" : "remote");
+        snprintf(g->lesson_role, sizeof(g->lesson_role), "%s", c->is_site ? "remote" : "lecture");
         load__client_name(c, g->lesson_school, sizeof(g->lesson_school));
     }
     return err;

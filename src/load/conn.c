@@ -71,6 +71,7 @@ void load__conn_datagram(struct load_conn *conn, uint8_t *data, size_t size,
 {
     struct load_run *run = conn->client->run;
     run->m.datagram_bytes += size;
+    run->m.site_bytes += conn->client->is_site ? size : 0;
     if (size == 0)
         return;
     if (data[0] >= 128 && data[0] <= 191) {

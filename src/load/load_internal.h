@@ -281,6 +281,7 @@ struct load_client {
     uint32_t room;
     uint32_t number; /* publisher or subscriber number, over all rooms */
     bool publishes, subscribes, is_lossy, is_late; /* late: joins while it is measured */
+    bool is_site;                                  /* of a lesson, and not the one that lectures */
     enum load_state state;
     bool is_complete;       /* everything that it should send and receive flows */
     mono_us join_at, up_at; /* 0 = not yet */
@@ -312,10 +313,16 @@ const char *load__client_room(const struct load_client *c, char *buf, size_t siz
 /* A LiveKit token for its identity with `suffix` behind; free() it. NULL: said why. */
 char *load__client_token(struct load_client *c, const char *suffix);
 
-/* ---- measure.c ---- */
+/* ---- lesson.c ---- */
+
+/* Asks the server for a lesson in each room. */
+MUST_CHECK int load__lessons_make(struct load_run *run);
+
+/* ---- what is counted; reset when measuring begins ---- */
 
 struct load_measure {
     uint64_t packets, bytes, datagram_bytes; /* received, authenticated; bytes of RTP */
+    uint64_t site_bytes;                     /* of the datagrams to far sites of a lesson */
     uint64_t delivered;                      /* packets of media, each once */
     uint64_t lost, duplicates, recovered, rtx_packets;
     uint64_t dropped; /* by us, on purpose */
@@ -356,10 +363,12 @@ struct load_run {
     struct list wires;
     struct load_client *clients; /* in the order in which they join */
     uint32_t client_count, publisher_count, begun;
-    uint32_t lates; /* clients at the end of the list that come while it is measured */
+    uint32_t lates;           /* clients at the end of the list that come while it is measured */
+    uint32_t lessons_missing; /* asked for and not made yet: nobody joins */
     uint32_t joined, failed, complete;
     const struct load_client *first_failed;
 
+    char trouble[LOAD_TEXT_SIZE]; /* why nobody can join; "" = none */
     uint32_t number; /* of this run, at random */
     enum load_phase phase;
     mono_us phase_at, next_join_at;

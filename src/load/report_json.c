@@ -168,6 +168,10 @@ static json_t *whole(const struct load_run *run)
     put_real(o, "measured_s", (double)run->measured_us / 1e6);
     json_object_set_new(o, "join", joins_of(run));
     put_media(media, &run->m, seconds);
+    if (run->options->is_lesson)
+        put_real(media, "site_downlink_bps",
+                 (double)run->m.site_bytes * 8 / seconds /
+                     TK_MAX(run->client_count - run->options->rooms, 1u));
     json_object_set_new(o, "media", media);
     json_object_set_new(o, "generator", generator_of(run));
     json_object_set_new(o, "limited_by_generator", json_boolean(run->is_limited));

@@ -128,8 +128,13 @@ static void add_publishers(struct load_run *run)
             struct load_client *c = add_client(run, room, room * o->publishers + i);
             c->publishes = true;
             c->subscribes = o->is_gallery || o->is_lesson;
+            c->is_site = o->is_lesson && i > 0;
             if (o->is_gallery)
                 c->streams_wanted = streams_from(run, o->publishers - 1);
+            else if (c->is_site) /* the lecture */
+                c->streams_wanted = streams_from(run, 1);
+            else if (o->is_lesson) /* the wall: every site's picture */
+                c->streams_wanted = o->has_video ? o->publishers - 1 : 0;
         }
 }
 
@@ -140,7 +145,7 @@ static void add_subscribers(struct load_run *run)
         struct load_client *c = add_client(run, i % o->rooms, i);
         c->subscribes = true;
         c->is_late = i >= o->subscribers * o->rooms;
-        c->streams_wanted = o->is_lesson ? 0 : streams_from(run, o->publishers);
+        c->streams_wanted = streams_from(run, o->publishers);
         /* Evenly among the others. */
         double share = o->lossy_share_percent / 100;
         c->is_lossy = o->loss_percent > 0 && (uint32_t)((i + 1) * share) != (uint32_t)(i * share);
@@ -150,7 +155,8 @@ static void add_subscribers(struct load_run *run)
 static int make_clients(struct load_run *run)
 {
     const struct load_options *o = run->options;
-    uint64_t subscribers = o->is_gallery ? 0 : (uint64_t)o->subscribers * o->rooms;
+    bool has_subscribers = !o->is_gallery && !o->is_lesson;
+    uint64_t subscribers = has_subscribers ? (uint64_t)o->subscribers * o->rooms : 0;
     uint64_t count = (uint64_t)o->publishers * o->rooms + subscribers + o->storm_joins;
     run->clients = calloc(count, sizeof(*run->clients));
     if (run->clients == NULL)
@@ -158,10 +164,10 @@ static int make_clients(struct load_run *run)
     run->publisher_count = o->publishers * o->rooms;
     run->lates = o->storm_joins;
     /* The floor knows no keyframe on demand: receivers first, so that they see the first one. */
-    if (o->target == LOAD_FLOOR && !o->is_gallery)
+    if (o->target == LOAD_FLOOR && has_subscribers)
         add_subscribers(run);
     add_publishers(run);
-    if (o->target != LOAD_FLOOR && !o->is_gallery)
+    if (o->target != LOAD_FLOOR && has_subscribers)
         add_subscribers(run);
     return 0;
 }
@@ -313,8 +319,12 @@ static void step(struct load_run *run, mono_us now)
 {
     const struct load_options *o = run->options;
     uint32_t regular = run->client_count - run->lates;
-    bool is_separate = o->target != LOAD_FLOOR && !o->is_gallery;
-    if (run->phase == LOAD_PHASE_PUBLISHERS) {
+    bool is_separate = o->target != LOAD_FLOOR && !o->is_gallery && !o->is_lesson;
+    if (run->trouble[0] != '\0') {
+        enter(run, LOAD_PHASE_OVER, now);
+    } else if (run->lessons_missing > 0) {
+        enter(run, LOAD_PHASE_PUBLISHERS, now);
+    } else if (run->phase == LOAD_PHASE_PUBLISHERS) {
         uint32_t until = is_separate ? run->publisher_count : regular;
         join_due(run, until, o->join_rate, now);
         if (is_join_over(run, until, now)) {
@@ -418,6 +428,8 @@ static int prepare(struct load_run *run)
         err = open_clips(run);
     if (err == 0)
         err = make_clients(run);
+    if (err == 0 && run->options->is_lesson)
+        err = load__lessons_make(run);
     return err;
 }
 
@@ -425,6 +437,8 @@ static void tell_failures(const struct load_run *run)
 {
     char text[256];
     const struct load_client *c = run->first_failed;
+    if (run->trouble[0] != '\0')
+        fprintf(stderr, "tongke load: %s\n", run->trouble);
     if (c != NULL)
         fprintf(stderr, "tongke load: %s: %s\n", describe(c, text, sizeof(text)),
                 c->why != NULL ? c->why : "failed");

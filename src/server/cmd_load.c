@@ -56,6 +56,10 @@ static const char *const usage[] = {
     "                          tongke load --publishers 2 --subscribers 300\n"
     "  --gallery N           N publishers that also take all the others\n"
     "                          tongke load --gallery 20\n"
+    "  --lesson N            livekit: a lesson of one lecture site and N far ones; the server "
+    "decides\n"
+    "                        who gets what\n"
+    "                          tongke load --lesson 30\n"
     "  --rooms N             rooms alike (default 1)\n"
     "                          tongke load --rooms 50 --subscribers 10\n\n",
     "What is sent:\n"
@@ -99,7 +103,7 @@ static const char *const usage[] = {
 
 static struct load_options options;
 static const char *data_folder;
-static bool only_video, only_audio, has_gallery, has_floor_layer, has_floor_addr;
+static bool only_video, only_audio, has_gallery, has_lesson, has_floor_layer, has_floor_addr;
 static volatile int is_stopping;
 
 static void on_stop(int signal_number)
@@ -238,6 +242,14 @@ static int take_gallery(const char *name, const char *text)
     return take_count(name, text, 2, LOAD_PUBLISHERS_MAX, &options.publishers);
 }
 
+static int take_lesson(const char *name, const char *text)
+{
+    has_lesson = true;
+    int rc = take_count(name, text, 1, LOAD_PUBLISHERS_MAX - 1, &options.publishers);
+    options.publishers++; /* who lectures */
+    return rc;
+}
+
 static int take_pid(const char *name, const char *text)
 {
     uint32_t pid = 0;
@@ -279,6 +291,7 @@ static const struct row rows[] = {
     {"publishers", .count = &options.publishers, .min = 1, .max = LOAD_PUBLISHERS_MAX},
     {"subscribers", .count = &options.subscribers, .min = 0, .max = LOAD_CLIENTS_MAX},
     {"gallery", .take = take_gallery},
+    {"lesson", .take = take_lesson},
     {"rooms", .count = &options.rooms, .min = 1, .max = LOAD_ROOMS_MAX},
     {"video", .flag = &only_video},
     {"audio", .flag = &only_audio},
@@ -346,8 +359,10 @@ static int check_options(void)
         return complain("--publishers, --rooms", "too many publishers in all");
     if (clients + options.storm_joins > LOAD_CLIENTS_MAX)
         return complain("--subscribers, --rooms", "too many clients in all");
-    if (has_gallery && options.storm_joins > 0)
-        return complain("--gallery", "does not go together with --join-storm");
+    if ((has_gallery || has_lesson) && options.storm_joins > 0)
+        return complain("--gallery, --lesson", "do not go together with --join-storm");
+    if (has_lesson && (has_gallery || options.target != LOAD_LIVEKIT))
+        return complain("--lesson", "is for the target livekit, and without --gallery");
     if (options.join_rate <= 0)
         return complain("--join-rate", "must be more than 0");
     if (options.packet_size > 0 && options.codec != RTP_CODEC_VP8)
@@ -358,7 +373,8 @@ static int check_options(void)
 static void complete_options(void)
 {
     options.is_gallery = has_gallery;
-    if (has_gallery)
+    options.is_lesson = has_lesson;
+    if (has_gallery || has_lesson)
         options.subscribers = 0;
     if (only_video != only_audio) {
         options.has_video = only_video;

@@ -1,0 +1,221 @@
+/*
+ * Goal: a received stream accounts for every packet: each is delivered, lost or a duplicate; frames
+ * count only when they are whole and decodable; freezes and the way of a packet are measured.
+ * Method: VP8 packets made by hand, in virtual time; then random loss, reordering and repetition
+ * from a printed seed, with the sums compared.
+ */
+#include "load/load_internal.h"
+#include "load/stamp.h"
+#include "unit/cmocka_all.h"
+
+#include "base/bytes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SSRC  0x1234u
+#define PT    96
+#define WAY   MONO_MS(2)
+#define FRAME MONO_MS(33)
+
+static struct load_options options;
+static struct load_run *run;
+static struct load_client client;
+static struct load_conn conn;
+static struct load_rx rx;
+
+static int set_up(void **state)
+{
+    (void)state;
+    options = load_options_default();
+    run = calloc(1, sizeof(*run));
+    assert_non_null(run);
+    run->options = &options;
+    timers_init(&run->timers);
+    client = (struct load_client){.run = run, .subscribes = true, .state = LOAD_JOINING};
+    conn = (struct load_conn){.client = &client, .report_at = MONO_NEVER};
+    load__rx_init(&rx, RTP_KIND_VIDEO, SSRC, 0);
+    rx.pt_count = 1;
+    rx.pts[0] = (struct rtp_pt){.pt = PT, .codec = RTP_CODEC_VP8};
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    load__timer_cancel(run, &conn.media_timer);
+    load__rx_fini(&rx);
+    timers_fini(&run->timers);
+    free(run);
+    return 0;
+}
+
+enum place { FIRST = 1, LAST = 2, KEY = 4 };
+
+/* One packet of a picture, sent WAY ago. */
+static void push(uint16_t seq, unsigned place, mono_us now)
+{
+    static const uint8_t key[] = {0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02};
+    uint8_t packet[128] = {0};
+    struct rtp_header h = {
+        .is_marker = (place & LAST) != 0, .pt = PT, .seq = seq, .ts = 1, .ssrc = SSRC};
+    rtp_header_write(packet, &h);
+    struct wr w = wr_init(packet + RTP_HEADER_SIZE, sizeof(packet) - RTP_HEADER_SIZE);
+    wr_u8(&w, (place & FIRST) != 0 ? 0x10 : 0);
+    wr_bytes(&w, key, sizeof(key));
+    if ((place & KEY) == 0)
+        packet[RTP_HEADER_SIZE + 1] |= 1;
+    uint8_t *stamp = wr_reserve(&w, LOAD_STAMP_SIZE);
+    load_stamp_write(stamp, now - WAY);
+    struct rtp_view view;
+    assert_int_equal(rtp_parse(packet, RTP_HEADER_SIZE + wr_size(&w), &view), 0);
+    load__rx_packet(&conn, &rx, &view, false, now);
+}
+
+/* A picture of three packets. */
+static void push_frame(uint16_t seq, unsigned kind, mono_us now)
+{
+    push(seq, kind | FIRST, now);
+    push((uint16_t)(seq + 1), 0, now);
+    push((uint16_t)(seq + 2), LAST, now);
+}
+
+static void test_whole_frames(void **state)
+{
+    (void)state;
+    mono_us now = MONO_S(1);
+    push_frame(65533, KEY, now); /* over the end of the numbers */
+    push_frame(0, 0, now += FRAME);
+    push_frame(3, 0, now += FRAME);
+    assert_int_equal(run->m.frames, 3);
+    assert_int_equal(run->m.keyframes, 1);
+    assert_int_equal(run->m.delivered, 9);
+    assert_int_equal(run->m.lost + load__rx_missing(&rx), 0);
+    assert_int_equal(run->m.freezes, 0);
+    assert_int_equal(run->m.delay.count, 9);
+    assert_int_equal(run->m.delay.max, WAY);
+    assert_int_equal(client.state, LOAD_JOINED);
+    assert_int_equal(client.streams_seen, 1);
+}
+
+static void test_no_picture_before_a_keyframe(void **state)
+{
+    (void)state;
+    mono_us now = MONO_S(1);
+    push(10, 0, now); /* in the middle of one */
+    push(11, LAST, now);
+    push_frame(12, 0, now += FRAME);
+    assert_int_equal(run->m.frames, 0);
+    assert_int_equal(client.state, LOAD_JOINING);
+    push_frame(15, KEY, now += FRAME);
+    assert_int_equal(run->m.frames, 1);
+}
+
+static void test_gap_breaks_up_to_keyframe(void **state)
+{
+    (void)state;
+    mono_us now = MONO_S(1);
+    push_frame(10, KEY, now);
+    push(13, FIRST, now += FRAME);
+    push(15, LAST, now); /* 14 is missing */
+    push_frame(16, 0, now += FRAME);
+    assert_int_equal(run->m.frames, 1);
+    assert_int_equal(load__rx_missing(&rx), 1);
+    mono_us next = load__rx_tick(&conn, &rx, now);
+    assert_true(next > now && next <= now + MONO_MS(50));
+    IGNORE(load__rx_tick(&conn, &rx, now += MONO_MS(60)));
+    assert_int_equal(run->m.lost, 1);
+    assert_int_equal(run->m.frames_broken, 1);
+    assert_int_equal(run->m.frames, 1); /* what builds on the lost one is no picture */
+    push_frame(19, KEY, now += FRAME);
+    assert_int_equal(run->m.frames, 2);
+    assert_int_equal(load__rx_missing(&rx), 0);
+}
+
+static void test_late_packet_fills_the_gap(void **state)
+{
+    (void)state;
+    mono_us now = MONO_S(1);
+    push_frame(10, KEY, now);
+    push(13, FIRST, now += FRAME);
+    push(15, LAST, now);
+    push(14, 0, now += MONO_MS(5));
+    assert_int_equal(run->m.frames, 2);
+    push(14, 0, now);
+    push(12, LAST, now);
+    assert_int_equal(run->m.duplicates, 2);
+    assert_int_equal(run->m.delivered, 6);
+    assert_int_equal(run->m.lost, 0);
+}
+
+static void test_freeze(void **state)
+{
+    (void)state;
+    mono_us now = MONO_S(1);
+    push_frame(10, KEY, now);
+    push_frame(13, 0, now += MONO_MS(200));
+    assert_int_equal(run->m.freezes, 0);
+    push_frame(16, 0, now += MONO_MS(201));
+    assert_int_equal(run->m.freezes, 1);
+    assert_int_equal(run->m.freeze_us, MONO_MS(201));
+}
+
+/* Every packet that was sent is delivered or lost, whatever the way does to it. */
+static void test_sums_on_a_bad_way(void **state)
+{
+    (void)state;
+    struct rng rng;
+    uint16_t held = 0;
+    uint64_t sent = 0, twice = 0;
+    bool has_held = false;
+    mono_us now = MONO_S(1);
+    printf("seed 11\n");
+    rng_init_seeded(&rng, 11);
+    push_frame(100, KEY, now);
+    for (uint16_t seq = 103; seq < 30103; seq++, sent++) {
+        unsigned place =
+            (seq % 3 == 1 ? FIRST : 0) | (seq % 3 == 0 ? LAST : 0) | (seq % 90 == 1 ? KEY : 0);
+        uint32_t luck = rng_below(&rng, 100);
+        now += MONO_MS(11);
+        if (luck < 3)
+            continue; /* lost */
+        if (luck < 5 && !has_held) {
+            held = seq; /* comes one packet later */
+            has_held = true;
+            continue;
+        }
+        push(seq, place, now);
+        if (luck > 97) {
+            push(seq, place, now);
+            twice++;
+        }
+        if (has_held) {
+            push(held,
+                 (held % 3 == 1 ? FIRST : 0) | (held % 3 == 0 ? LAST : 0) |
+                     (held % 90 == 1 ? KEY : 0),
+                 now);
+            has_held = false;
+        }
+        IGNORE(load__rx_tick(&conn, &rx, now));
+    }
+    push(30103, LAST, now); /* so that nothing is open at the end */
+    uint64_t missing = load__rx_missing(&rx);
+    assert_int_equal(run->m.delivered + run->m.lost + missing, sent + 3 + 1);
+    assert_int_equal(run->m.duplicates, twice);
+    assert_in_range(run->m.lost + missing, sent * 2 / 100, sent * 4 / 100);
+    assert_true(run->m.frames > sent / 3 / 4 && run->m.frames < sent / 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_whole_frames, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_picture_before_a_keyframe, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_gap_breaks_up_to_keyframe, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_packet_fills_the_gap, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_freeze, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sums_on_a_bad_way, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,54 @@
+/*
+ * Goal: processor time, switches and memory of a process are read, and of no other.
+ * Method: our own process burns a known time; a number that is no process.
+ */
+#include "load/watch.h"
+
+#include "unit/cmocka_all.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BURN_US 60000
+
+static int64_t cpu_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static void test_own_process(void **state)
+{
+    (void)state;
+    struct load_watch_span span;
+    assert_int_equal(load_watch_read(getpid(), mono_now(), &span.begin), 0);
+    int64_t begin = cpu_us();
+    while (cpu_us() - begin < BURN_US) {
+    }
+    assert_int_equal(load_watch_read(getpid(), mono_now(), &span.end), 0);
+    double burnt = load_watch_cpu_us(&span);
+    /* Ticks are 10 ms; reading itself costs, more so with sanitizers. */
+    assert_true(burnt >= BURN_US - 20000 && burnt <= BURN_US + 100000);
+    assert_true(span.end.rss_kib > 500);
+    assert_true(span.end.threads >= 1);
+    assert_true(span.end.at > span.begin.at);
+}
+
+static void test_no_process(void **state)
+{
+    (void)state;
+    struct load_watch w = {.rss_kib = 7};
+    assert_int_equal(load_watch_read(0x3fffffff, mono_now(), &w), -ENOENT);
+    assert_int_equal(w.rss_kib, 7); /* untouched */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_own_process),
+        cmocka_unit_test(test_no_process),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
