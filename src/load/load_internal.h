@@ -369,7 +369,7 @@ struct load_run {
     const struct load_client *first_failed;
 
     char trouble[LOAD_TEXT_SIZE]; /* why nobody can join; "" = none */
-    uint32_t number; /* of this run, at random */
+    uint32_t number;              /* of this run, at random */
     enum load_phase phase;
     mono_us phase_at, next_join_at;
     bool is_measuring;

@@ -176,6 +176,27 @@ static void test_clean_line(void **state)
     pair_fini(&p);
 }
 
+/* One end that takes only one profile, on either side. */
+static void test_only_one_profile(void **state)
+{
+    (void)state;
+    for (int end = 0; end < 2; end++) {
+        struct pair p;
+        pair_init(&p, 1, 0);
+        sec_dtls_destroy(p.ends[end]);
+        struct sec_dtls_config config = {.role = end == 0 ? SEC_DTLS_CLIENT : SEC_DTLS_SERVER,
+                                         .cert = p.certs[end],
+                                         .retransmit_us_first = RETRANSMIT_US_CLEAN,
+                                         .srtp = SEC_PROFILE_AES128_CM_HMAC_SHA1_80};
+        assert_int_equal(sec_dtls_create(&config, &p.ends[end]), 0);
+        fingerprints_set(&p);
+        start(&p);
+        settle(&p);
+        assert_keys_agree(&p, SEC_PROFILE_AES128_CM_HMAC_SHA1_80);
+        pair_fini(&p);
+    }
+}
+
 static void test_bad_line(void **state)
 {
     (void)state;
@@ -422,6 +443,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clean_line),
+        cmocka_unit_test(test_only_one_profile),
         cmocka_unit_test(test_bad_line),
         cmocka_unit_test(test_wrong_fingerprint),
         cmocka_unit_test(test_fingerprint_text),
