@@ -75,6 +75,8 @@ void load__client_fail(struct load_client *c, const char *form, ...)
     vsnprintf(text, sizeof(text), form, args);
     va_end(args);
     c->state = LOAD_FAILED;
+    c->run->complete -= c->is_complete; /* counted once */
+    c->is_complete = false;
     c->why = strdup(text);
     c->run->failed++;
     c->run->m.failures++;

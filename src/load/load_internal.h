@@ -324,7 +324,7 @@ struct load_measure {
     uint64_t packets, bytes, datagram_bytes; /* received, authenticated; bytes of RTP */
     uint64_t site_bytes;                     /* of the datagrams to far sites of a lesson */
     uint64_t delivered;                      /* packets of media, each once */
-    uint64_t lost, duplicates, recovered, rtx_packets;
+    uint64_t lost, lost_video, duplicates, recovered, rtx_packets;
     uint64_t dropped; /* by us, on purpose */
     uint64_t auth_failures, replays, malformed, unknown_ssrc, unstamped;
     uint64_t frames, keyframes, frames_broken, freezes, freeze_us;

@@ -38,6 +38,7 @@ static json_t *watch_of(const struct load_watch_span *span)
     json_t *o = json_object();
     put_real(o, "cpu_us", load_watch_cpu_us(span));
     json_object_set_new(o, "cpu_clock", json_string(a->run_ns > 0 ? "schedstat" : "ticks"));
+    put_count(o, "wait_us", b->wait_ns > a->wait_ns ? (b->wait_ns - a->wait_ns) / 1000 : 0);
     put_count(o, "user_us", b->user_us - a->user_us);
     put_count(o, "system_us", b->system_us - a->system_us);
     put_real(o, "share_of_core", load_watch_cpu_us(span) / (double)TK_MAX(b->at - a->at, 1));
@@ -101,6 +102,7 @@ static void put_media(json_t *o, const struct load_measure *m, double seconds)
         {"bytes", m->bytes},
         {"datagram_bytes", m->datagram_bytes},
         {"lost", m->lost},
+        {"lost_video", m->lost_video},
         {"duplicates", m->duplicates},
         {"recovered", m->recovered},
         {"rtx_packets", m->rtx_packets},

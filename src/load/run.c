@@ -265,7 +265,9 @@ static void count_open_ends(struct load_run *run, mono_us now)
         const struct load_conn *conn = CONTAINER_OF(it, struct load_conn, in_run);
         for (size_t i = 0; i < conn->rx_count; i++) {
             const struct load_rx *rx = conn->rxs[i];
-            run->m.lost += load__rx_missing(rx);
+            uint64_t missing = load__rx_missing(rx);
+            run->m.lost += missing;
+            run->m.lost_video += rx->kind == RTP_KIND_VIDEO ? missing : 0;
             if (rx->kind != RTP_KIND_VIDEO || rx->frame_at == 0 ||
                 now - rx->frame_at <= LOAD_FREEZE_US)
                 continue;

@@ -92,6 +92,12 @@ static void advance(struct load_conn *conn, struct load_rx *rx, mono_us now)
         rx->gap_at = now;
 }
 
+static void count_lost(struct load_measure *m, const struct load_rx *rx, uint64_t count)
+{
+    m->lost += count;
+    m->lost_video += rx->kind == RTP_KIND_VIDEO ? count : 0;
+}
+
 /* What is missing below `until` will not come: the picture is broken up to the next keyframe. */
 static void give_up(struct load_conn *conn, struct load_rx *rx, uint64_t until, mono_us now)
 {
@@ -100,7 +106,7 @@ static void give_up(struct load_conn *conn, struct load_rx *rx, uint64_t until, 
         m->frames_broken++;
     while (rx->edge < until) {
         bool is_got = (*flags_of(rx, rx->edge) & GOT) != 0;
-        m->lost += !is_got;
+        count_lost(m, rx, !is_got);
         if (!is_got) {
             rx->is_open = rx->is_between = false;
             rx->is_decodable = false;
@@ -166,7 +172,7 @@ static void open_window(struct load_conn *conn, struct load_rx *rx, uint64_t new
         give_up(conn, rx, newest_before + 1, now);
         rx->seq.newest = ext;
         if (ext >= rx->edge + LOAD_RX_WINDOW) {
-            conn->client->run->m.lost += ext - rx->edge;
+            count_lost(&conn->client->run->m, rx, ext - rx->edge);
             rx->is_open = rx->is_between = rx->is_decodable = false;
             rx->edge = ext;
         }
@@ -191,7 +197,7 @@ static bool place(struct load_conn *conn, struct load_rx *rx, const struct rtp_v
         rx->is_between = false;
         load__conn_hurry(conn, arrived);
     } else if (result == RTP_SEQ_RESYNC) {
-        m->lost++; /* how many is not to be known */
+        count_lost(m, rx, 1); /* how many is not to be known */
         memset(rx->flags, 0, sizeof(rx->flags));
         rx->edge = ext;
         rx->is_open = rx->is_between = rx->is_decodable = false;

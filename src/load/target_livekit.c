@@ -13,7 +13,7 @@
 
 #define PROTOCOL_VERSION 17
 #define PING_PERIOD      MONO_S(5)
-#define PLACEHOLDERS     3 /* sections to receive in the first offer, of each kind, as browsers do */
+#define PLACEHOLDERS     3 /* sections of each kind to receive in the first offer, as browsers do */
 #define MID_SIZE         12 /* our mids are the numbers of the sections */
 #define SECTIONS_MAX     SDP_SECTIONS_MAX
 
@@ -396,26 +396,49 @@ static void on_leave(struct livekit_link *l, const Livekit__SignalResponse *m, m
 
 static const struct row {
     Livekit__SignalResponse__MessageCase kind;
+    bool needs_message; /* else it comes as NULL */
     void (*handle)(struct livekit_link *l, const Livekit__SignalResponse *m, mono_us now);
 } rows[] = {
-    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_JOIN, on_join},
-    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_ANSWER, on_answer},
-    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_OFFER, on_offer},
-    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_TRACK_PUBLISHED, on_track_published},
-    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_MEDIA_SECTIONS_REQUIREMENT, on_requirement},
-    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_LEAVE, on_leave},
+    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_JOIN, false, on_join},
+    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_ANSWER, true, on_answer},
+    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_OFFER, true, on_offer},
+    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_TRACK_PUBLISHED, false, on_track_published},
+    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_MEDIA_SECTIONS_REQUIREMENT, true, on_requirement},
+    {LIVEKIT__SIGNAL_RESPONSE__MESSAGE_LEAVE, true, on_leave},
 };
 
+/* The field number of the only field: which message it is, without unpacking it. */
+static uint32_t message_kind(const uint8_t *data, size_t size)
+{
+    uint32_t tag = 0;
+    for (size_t i = 0; i < size && i < 4; i++) {
+        tag |= (uint32_t)(data[i] & 0x7f) << (7 * i);
+        if ((data[i] & 0x80) == 0)
+            break;
+    }
+    return tag >> 3;
+}
+
+/* Thousands of clients are told of each other: what does not matter here is not unpacked. */
 static void on_message(void *user, uint8_t *data, size_t size, mono_us now)
 {
     struct livekit_link *l = user;
-    Livekit__SignalResponse *m = livekit__signal_response__unpack(NULL, size, data);
-    if (m == NULL)
-        return;
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
-        if (rows[i].kind == m->message_case)
+    uint32_t kind = message_kind(data, size);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if ((uint32_t)rows[i].kind != kind)
+            continue;
+        Livekit__SignalResponse *m = NULL;
+        if (rows[i].needs_message) {
+            m = livekit__signal_response__unpack(NULL, size, data);
+            if (m == NULL || m->message_case != rows[i].kind)
+                load__client_fail(l->client, "signalling: a message cannot be read");
+        }
+        if (!rows[i].needs_message || l->client->state != LOAD_FAILED)
             rows[i].handle(l, m, now);
-    livekit__signal_response__free_unpacked(m, NULL);
+        if (m != NULL)
+            livekit__signal_response__free_unpacked(m, NULL);
+        return;
+    }
 }
 
 static void on_closed(void *user, const char *why, mono_us now UNUSED)

@@ -58,8 +58,11 @@ static void read_thread(int pid, const char *task, struct load_watch *w)
 {
     char path[320], text[FILE_SIZE];
     snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", pid, task);
-    if (read_text(path, text, sizeof(text)) == 0)
-        w->run_ns += strtoull(text, NULL, 10);
+    if (read_text(path, text, sizeof(text)) == 0) {
+        char *end = NULL;
+        w->run_ns += strtoull(text, &end, 10);
+        w->wait_ns += strtoull(end, NULL, 10);
+    }
     snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, task);
     if (read_text(path, text, sizeof(text)) == 0) {
         w->switches_voluntary += field(text, "voluntary_ctxt_switches:");

@@ -18,6 +18,7 @@ struct load_watch {
     bool is_read;
     uint64_t user_us, system_us; /* ticks of utime and stime, all threads, also ended ones */
     uint64_t run_ns;             /* of all living threads; 0 where the kernel has no schedstat */
+    uint64_t wait_ns;            /* the same threads ready to run, but without a processor */
     uint64_t switches_voluntary, switches_forced;
     uint64_t rss_kib, pss_kib; /* pss 0 = may not be read */
     uint32_t threads;

@@ -348,6 +348,8 @@ static int check_target(void)
         options.srtp = SEC_PROFILE_AEAD_AES_128_GCM;
     if (options.floor_base_port + options.subscribers + options.publishers > 65535)
         return complain("--floor-base-port", "leaves too few ports above it");
+    if (options.floor_base_port < 1024 + options.publishers)
+        return complain("--floor-base-port", "leaves too few ports below it");
     return 0;
 }
 
