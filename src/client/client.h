@@ -3,10 +3,10 @@
 
 /*
  * Our own participant: LiveKit signalling as a client (protocol 17, single connection), the
- * controlling side of ICE, DTLS, SRTP, data channels. Used by `tongke publish`, the load generator
- * and the integration tests. A hub drives any number of clients on one thread (one hub per process:
- * the SCTP stack is global); everything here belongs to that thread. Nothing blocks but
- * client_hub_poll().
+ * controlling side of ICE, DTLS, SRTP, data channels. Used by `tongke publish` and the integration
+ * tests (thousands at once are load/'s business). A hub drives any number of clients on one thread
+ * (one hub per process: the SCTP stack is global); everything here belongs to that thread. Nothing
+ * blocks but client_hub_poll().
  */
 
 #include "base/addr.h"

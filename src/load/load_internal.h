@@ -266,6 +266,9 @@ struct load_wire_config {
 MUST_CHECK int load__wire_resolve(const char *url, struct addr *ret_addr);
 MUST_CHECK int load__wire_create(const struct load_wire_config *config,
                                  struct load_wire **ret_wire);
+/* The same over a connected socket, which is the wire's from now on, even when this fails. */
+MUST_CHECK int load__wire_adopt(const struct load_wire_config *config, int fd,
+                                struct load_wire **ret_wire);
 void load__wire_destroy(struct load_wire *w);   /* NULL is a no-op; not from on_message */
 void load__wires_destroy(struct load_run *run); /* all that are left */
 /* One WebSocket message. ERR_STATE, -ENOMEM. */

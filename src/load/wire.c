@@ -99,6 +99,8 @@ static void end(struct load_wire *w, const char *why, mono_us now)
 static int append(uint8_t **buf, size_t *size, size_t *capacity, const void *data, size_t n,
                   size_t max)
 {
+    if (n == 0)
+        return 0;
     if (n > max - *size)
         return ERR_LIMIT;
     if (*size + n > *capacity) {
@@ -200,26 +202,35 @@ static void drop_in(struct load_wire *w, size_t size)
     w->in_size -= size;
 }
 
-/* Undoes chunked coding in place (RFC 9112, 7.1). -1: not whole yet; -2: not chunked. */
-static int unchunk(char *body, size_t size)
+/* One chunk at `at` (RFC 9112, 7.1): its size, with the first byte of it; -1: not whole yet; -2:
+ * not chunked. The last one has size 0. */
+static long next_chunk(const char *body, size_t size, size_t at, size_t *ret_data)
 {
-    size_t at = 0, out = 0;
-    for (;;) {
-        char *line_end = memchr(body + at, '\n', size - at);
-        if (line_end == NULL)
-            return -1;
-        unsigned long n = strtoul(body + at, NULL, 16);
-        at = (size_t)(line_end - body) + 1;
-        if (n == 0)
-            return (int)out;
-        if (n > IN_MAX)
-            return -2;
-        if (at + n + 2 > size)
-            return -1;
-        memmove(body + out, body + at, n);
-        out += n;
-        at += n + 2;
+    const char *line_end = memchr(body + at, '\n', size - at);
+    if (line_end == NULL)
+        return -1;
+    unsigned long n = strtoul(body + at, NULL, 16);
+    *ret_data = (size_t)(line_end - body) + 1;
+    if (n > IN_MAX)
+        return -2;
+    return n == 0 || *ret_data + n + 2 <= size ? (long)n : -1;
+}
+
+/* Undoes chunked coding in place, once all of it is there. The size, -1 or -2 as above. */
+static long unchunk(char *body, size_t size)
+{
+    size_t data = 0, out = 0;
+    long n = 0;
+    for (size_t at = 0; (n = next_chunk(body, size, at, &data)) > 0;)
+        at = data + (size_t)n + 2;
+    if (n < 0)
+        return n;
+    for (size_t at = 0; (n = next_chunk(body, size, at, &data)) > 0;) {
+        memmove(body + out, body + data, (size_t)n);
+        out += (size_t)n;
+        at = data + (size_t)n + 2;
     }
+    return (long)out;
 }
 
 /* The whole response is there when it says so, or when the connection ends. */
@@ -234,7 +245,7 @@ static bool take_response(struct load_wire *w, char *head, size_t head_size, boo
     header_value(head, "location", location, sizeof(location));
     unsigned status = (unsigned)strtoul(head + strlen("HTTP/1.1 "), NULL, 10);
     if (strcasecmp(coding, "chunked") == 0) {
-        int n = unchunk(body, size);
+        long n = unchunk(body, size);
         if (n == -1)
             return false;
         size = n >= 0 ? (size_t)n : 0;
@@ -556,13 +567,15 @@ static int queue_request(struct load_wire *w, const struct load_wire_config *con
     return err;
 }
 
-int load__wire_create(const struct load_wire_config *config, struct load_wire **ret_wire)
+int load__wire_adopt(const struct load_wire_config *config, int fd, struct load_wire **ret_wire)
 {
     struct load_wire *w = calloc(1, sizeof(*w));
-    if (w == NULL)
+    if (w == NULL) {
+        close(fd);
         return -ENOMEM;
+    }
     *w = (struct load_wire){
-        .fd = {.fd = -1, .ready = on_ready},
+        .fd = {.fd = fd, .ready = on_ready},
         .timer = {.fire = on_timeout},
         .run = config->run,
         .user = config->user,
@@ -574,9 +587,7 @@ int load__wire_create(const struct load_wire_config *config, struct load_wire **
         .is_detached = config->is_detached,
     };
     list_push_back(&w->run->wires, &w->in_run);
-    int err = open_socket(w->run->options, config->url, &w->fd.fd);
-    if (err == 0)
-        err = queue_request(w, config);
+    int err = queue_request(w, config);
     if (err == 0)
         err = load__io_add(w->run, &w->fd, true);
     if (err < 0) {
@@ -586,4 +597,11 @@ int load__wire_create(const struct load_wire_config *config, struct load_wire **
     load__timer_set(w->run, &w->timer, mono_now() + TIMEOUT);
     *ret_wire = w;
     return 0;
+}
+
+int load__wire_create(const struct load_wire_config *config, struct load_wire **ret_wire)
+{
+    int fd = -1;
+    int err = open_socket(config->run->options, config->url, &fd);
+    return err == 0 ? load__wire_adopt(config, fd, ret_wire) : err;
 }
