@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define CPU_SHARE_MAX  0.90
+#define WAIT_SHARE_MAX 0.10 /* others have its core */
 #define LATE_SHARE_MAX 0.001
 
 static double seconds(const struct load_run *run)
@@ -28,6 +29,12 @@ void load__judge_generator(struct load_run *run)
     double share = load_watch_cpu_us(&run->self) / (double)TK_MAX(run->measured_us, 1);
     if (share > CPU_SHARE_MAX) {
         snprintf(text, sizeof(text), "it used %.0f %% of one core", share * 100);
+        add_limit(run, text);
+    }
+    double waited = (double)(run->self.end.wait_ns - run->self.begin.wait_ns) / 1e3 /
+                    (double)TK_MAX(run->measured_us, 1);
+    if (waited > WAIT_SHARE_MAX) {
+        snprintf(text, sizeof(text), "it waited for a processor %.0f %% of the time", waited * 100);
         add_limit(run, text);
     }
     if (m->kernel_drops > 0) {
