@@ -1,7 +1,7 @@
 #!/bin/sh
 # Format, layers and style of the C sources; types and lint of the web app.
 . "$(dirname "$0")/lib.sh"
-git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'fuzz/*.[ch]' | xargs clang-format --dry-run --Werror ||
+git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'fuzz/*.[ch]' 'bench/*.[ch]' | xargs clang-format --dry-run --Werror ||
     die "the files above are not in the project's format: make format"
 python3 tools/tidy.py
 scripts/build-web.sh
