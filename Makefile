@@ -4,7 +4,7 @@ BUILD  := build
 PREFIX ?= /usr/local
 ARGS   ?=
 
-.PHONY: record-instructions help run build web test lint format fuzz sim clean install setup setup-test
+.PHONY: help run build web test lint format fuzz sim record-instructions bench bench-quick profile clean install setup setup-test
 
 help:
 	@echo "make run [ARGS=\"--port 8000\"]  set up, build, and show a live lesson"
@@ -15,6 +15,9 @@ help:
 	@echo "make fuzz [SECONDS=600]        run every fuzz target for that long"
 	@echo "make record-instructions       record the core's instructions per packet anew"
 	@echo "make sim [SEEDS=10000 FIRST=1] simulate that many rooms in virtual time, from seeds"
+	@echo "make bench [ARGS=\"--only lecture_gcm\"]  measure beside the floor and Janus (root, 25 minutes)"
+	@echo "make bench-quick               the same in 4 minutes, roughly"
+	@echo "make profile                   where the server's time goes, per stage"
 	@echo "make install [PREFIX=/usr/local]"
 	@echo "make clean                     remove what was built (not ./data)"
 
@@ -49,6 +52,15 @@ SEEDS ?= 10000
 FIRST ?= 1
 sim: setup-test
 	@scripts/sim.sh $(SEEDS) $(FIRST)
+
+bench:
+	@scripts/bench.sh $(ARGS)
+
+bench-quick:
+	@scripts/bench.sh --quick $(ARGS)
+
+profile:
+	@scripts/bench.sh --profile $(ARGS)
 
 setup:
 	@scripts/setup.sh build

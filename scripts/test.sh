@@ -74,6 +74,7 @@ count_step clip scripts/make-clip.sh
 count_step lint scripts/lint.sh
 count_step instructions python3 tests/perf/instructions.py build/release/tests/perf/perf_core
 count_step web-unit sh -c 'cd web && npm test --silent'
+count_step bench-unit python3 -m unittest discover -s bench/test
 ctest_step dev
 ctest_step tsan -L threads
 count_step gcc sh -c 'cmake --preset gcc && cmake --build --preset gcc'

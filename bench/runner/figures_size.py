@@ -1,0 +1,140 @@
+"""How cost, delay and viewers go with size."""
+import dataclasses
+
+from . import stats
+from .figures_rounds import LECTURE
+from .load import Failed, Traffic, measure
+from .servers import Tongke
+
+LOSS_MAX, DELAY_P99_US_MAX = 0.001, 5000
+
+
+def run_tongke(env, traffic, seconds=None, **server):
+    with Tongke(env, **server) as running:
+        return measure(env, running, traffic, seconds)
+
+
+def scale(env):
+    """CPU per packet over 10 to 1,000 subscribers."""
+    points = []
+    for size in env.lengths.sizes:
+        # Few packets a second need longer until ticks and interrupts even out.
+        seconds = env.lengths.measure_s * (3 if size <= 50 else 1)
+        reading = run_tongke(env, dataclasses.replace(LECTURE, subscribers=size), seconds)
+        points.append((size, reading["us_per_packet"]))
+        env.say(f"    {size} subscribers: {reading['us_per_packet']:.2f} µs")
+    growth = stats.growth(points)
+    return {"values": {"growth": growth}, "points": points,
+            "text": f"{growth:+.0%} from {points[0][0]} to {points[-1][0]}: " +
+                    ", ".join(f"{size}: {cost:.2f}" for size, cost in points) + " µs"}
+
+
+def holds_lesson(env, size, tried):
+    """True when `size` viewers are held; notes why not."""
+    try:
+        reading = run_tongke(env, dataclasses.replace(LECTURE, subscribers=size), env.lengths.long_s)
+    except Failed as error:
+        tried.append({"viewers": size, "held": False, "why": str(error)})
+        env.say(f"    {size} viewers: {error}")
+        return False
+    is_held = reading["loss"] < LOSS_MAX and reading["delay_us"]["p99"] <= DELAY_P99_US_MAX and not reading["failed"]
+    tried.append({"viewers": size, "held": is_held, "loss": reading["loss"], "p99_us": reading["delay_us"]["p99"],
+                  "cpu": reading["cpu_share"], "load_is_the_limit": reading["load_limited"]})
+    env.say(f"    {size} viewers: {'held' if is_held else 'not held'}, loss {reading['loss']:.3%}, "
+            f"p99 {reading['delay_us']['p99'] / 1000:.1f} ms, server's core {reading['cpu_share']:.0%}"
+            f"{', the load is the limit: ' + reading['load_limited'] if reading['load_limited'] else ''}")
+    return is_held
+
+
+def capacity(env):
+    """Viewers of one lesson on one core."""
+    tried = []
+    most, too_many, _ = stats.search_max(lambda n: holds_lesson(env, n, tried), env.lengths.capacity_start,
+                                         limit=6000, tries=env.lengths.capacity_tries)
+    if most == 0:
+        raise Failed(f"no size held: {tried[-1]}")
+    limited = [one["viewers"] for one in tried if one["viewers"] == too_many and one.get("load_is_the_limit")]
+    text = f"{most} viewers" + (f", not {too_many}" if too_many else ", and more were not tried")
+    notes = []
+    if limited:
+        text = f"at least {most} viewers: the load generator was the limit with {too_many}"
+        notes = [f"with {limited} viewers the load generator says that it was itself the limit"]
+    return {"values": {"viewers": most}, "text": text, "tried": tried, "notes": notes}
+
+
+def delay(env, most):
+    """Added delay at shares of the own maximum."""
+    points = []
+    for share in (0.25, 0.5, 0.8):
+        size = max(int(most * share), 1)
+        reading = run_tongke(env, dataclasses.replace(LECTURE, subscribers=size), env.lengths.long_s * 2)
+        points.append({"share": share, "viewers": size, **reading["delay_us"], "loss": reading["loss"],
+                       "load_is_the_limit": reading["load_limited"]})
+        env.say(f"    {share:.0%} ({size} viewers): p50 {reading['delay_us']['p50']} µs, "
+                f"p99 {reading['delay_us']['p99']} µs, p99.9 {reading['delay_us']['p999']} µs")
+    half = points[1]
+    text = "; ".join(f"{one['share']:.0%}: {one['p50'] / 1000:.2f} / {one['p99'] / 1000:.2f} / "
+                     f"{one['p999'] / 1000:.2f} ms" for one in points)
+    notes = [f"of a maximum of {most} viewers"] + [
+        f"at {one['share']:.0%} the load generator was the limit: {one['load_is_the_limit']}"
+        for one in points if one["load_is_the_limit"]]
+    return {"values": {"p99_ms": half["p99"] / 1000, "p999_ms": half["p999"] / 1000},
+            "text": f"p50 / p99 / p99.9 at {text}", "points": points, "notes": notes}
+
+
+def lesson(env):
+    """1+N: the server's CPU over N, and what one remote site receives."""
+    points = []
+    for sites in env.lengths.lesson_sizes:
+        traffic = Traffic(publishers=1 + sites, layers=3, lesson=True)
+        reading = run_tongke(env, traffic, env.lengths.measure_s)
+        points.append({"sites": sites, "cpu_share": reading["cpu_share"], "downlink_bps": reading["site_bps"]})
+        env.say(f"    1+{sites}: server's core {reading['cpu_share']:.1%}, a remote site's downlink "
+                f"{reading['site_bps'] and round(reading['site_bps'] / 1000)} kbit/s")
+    line = stats.fit([(one["sites"], one["cpu_share"]) for one in points])
+    largest = points[-1]
+    off = abs(largest["cpu_share"] - (line["slope"] * largest["sites"] + line["intercept"])) / largest["cpu_share"]
+    curve = curvature(points)
+    down = [one["downlink_bps"] for one in points if one["downlink_bps"]]
+    values = {"nonlinear": curve}
+    if len(down) == len(points):
+        values["downlink_spread"] = stats.spread(min(down), max(down))
+    text = f"cost of one more site in the upper half {curve:+.0%} of that in the lower; " + (
+        f"downlink {min(down) / 1000:.0f} to {max(down) / 1000:.0f} kbit/s ({values['downlink_spread']:.1%})"
+        if "downlink_spread" in values else "downlink not reported")
+    return {"values": values, "text": text, "points": points, "fit": line,
+            "notes": [f"the line through all points misses the largest by {off:.1%}"]}
+
+
+def curvature(points):
+    """By how much a further site costs more in the upper half of the sizes than in the lower, as a share."""
+    middle = len(points) // 2
+    halves = [stats.fit([(one["sites"], one["cpu_share"]) for one in part])["slope"]
+              for part in (points[:middle + 1], points[middle:])]
+    return halves[1] / halves[0] - 1 if halves[0] > 0 else float("inf")
+
+
+def workers(env):
+    """A room of 1,000 on two workers against one; both workers on the server's one core, as what counts is CPU time."""
+    traffic = dataclasses.replace(LECTURE, subscribers=1000)
+    costs = {}
+    for count in (1, 2, 1):
+        cost = run_tongke(env, traffic, workers=count)["us_per_packet"]
+        costs.setdefault(count, []).append(cost)
+        env.say(f"    {count} worker{'s' if count > 1 else ''}: {cost:.2f} µs")
+    one, two = sum(costs[1]) / len(costs[1]), costs[2][0]
+    return {"values": {"ratio": two / one}, "text": f"{two / one:.2f} × ({two:.2f} against {one:.2f} µs)", "costs": costs,
+            "notes": ["one worker before and after two; the mean of both counts"]}
+
+
+def loss(env):
+    """5 % of the subscribers lose 5 %, against nobody."""
+    lossy = dataclasses.replace(LECTURE, extra=("--loss", "5", "--lossy-share", "5"))
+    clean = [run_tongke(env, LECTURE)]
+    with_loss = run_tongke(env, lossy)
+    clean.append(run_tongke(env, LECTURE))
+    base = sum(one["us_per_packet"] for one in clean) / 2
+    ratio = with_loss["us_per_packet"] / base
+    return {"values": {"ratio": ratio}, "text": f"{ratio:.2f} × ({with_loss['us_per_packet']:.2f} against {base:.2f} µs); "
+            f"recovered {with_loss['recovered']} of {with_loss['dropped']} packets dropped on purpose",
+            "notes": ["CPU per packet that reached a subscriber, each counted once"], "readings": [*clean, with_loss]}

@@ -1,0 +1,54 @@
+"""Rounds of servers side by side: floor, the others, floor. Only ratios within a round are compared."""
+from . import stats
+from .load import Failed, measure
+from .servers import Floor
+
+
+def one_round(env, traffic, others):
+    """
+    One cost per server, in µs per delivered packet; None where it failed, with the reason in "failed". `others` is a
+    list of (make server, traffic); the floor goes first and last.
+    """
+    costs, failed, seen = {"floor": []}, {}, {}
+
+    def take(make, own):
+        server = make()
+        try:
+            with server:
+                reading = measure(env, server, own)
+            seen.setdefault(server.name, []).append(reading)
+            return server.name, reading["us_per_packet"]
+        except (Failed, RuntimeError, OSError) as error:
+            failed[server.name] = str(error)
+            env.say(f"    {server.name}: {error}")
+            return server.name, None
+
+    costs["floor"].append(take(lambda: Floor(env, traffic), traffic)[1])
+    for make, own in others:
+        name, cost = take(make, own)
+        costs[name] = cost
+    costs["floor"].append(take(lambda: Floor(env, traffic), traffic)[1])
+    return {**costs, "failed": failed, "readings": seen}
+
+
+def run_rounds(env, traffic, others):
+    rounds = []
+    for i in range(env.lengths.rounds):
+        one = one_round(env, traffic, others)
+        rounds.append(one)
+        text = "  ".join(f"{name} {format_cost(cost)}" for name, cost in one.items()
+                         if name not in ("failed", "readings"))
+        env.say(f"    round {i + 1} of {env.lengths.rounds}{' (dropped)' if i == 0 else ''}: {text} µs")
+    judged = stats.judge_rounds(rounds)
+    return rounds, judged
+
+
+def format_cost(cost):
+    if isinstance(cost, list):
+        return "/".join(format_cost(one) for one in cost)
+    return "failed" if cost is None else f"{cost:.2f}"
+
+
+def count_text(judged):
+    return (f"{len(judged['kept'])} rounds count; first dropped; {judged['discarded']} discarded for their floors, "
+            f"{judged['incomplete']} without two floors")
