@@ -136,12 +136,16 @@ def memory_step(env, server, traffic):
 
 
 def memory(env):
-    """Proportional set size per viewer and per publisher from two sizes each; what is left after all have gone."""
+    """
+    Proportional set size per viewer and per publisher from two sizes each; what is left after all have gone, against
+    the server that has had one viewer: by then its libraries and tables are in memory.
+    """
     few, many = 100, 500
     pub_few, pub_many = 5, 45
     steps = []
     with Tongke(env) as server:
-        begin = pss_kib(server.pid)
+        memory_step(env, server, dataclasses.replace(LECTURE, subscribers=1))
+        begin = settled_pss(server.pid)
         viewers = {}
         for size in (few, many):
             viewers[size] = memory_step(env, server, dataclasses.replace(LECTURE, subscribers=size))

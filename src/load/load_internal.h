@@ -270,6 +270,8 @@ MUST_CHECK int load__wire_create(const struct load_wire_config *config,
 MUST_CHECK int load__wire_adopt(const struct load_wire_config *config, int fd,
                                 struct load_wire **ret_wire);
 void load__wire_destroy(struct load_wire *w);   /* NULL is a no-op; not from on_message */
+/* Tells nobody any more; sends what waits and destroys itself when the server closes. */
+void load__wire_detach(struct load_wire *w);
 void load__wires_destroy(struct load_run *run); /* all that are left */
 /* One WebSocket message. ERR_STATE, -ENOMEM. */
 MUST_CHECK int load__wire_send(struct load_wire *w, bool is_text, const void *data, size_t size);

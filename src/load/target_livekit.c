@@ -503,7 +503,7 @@ static void end(struct load_client *c)
     request.leave = &leave;
     send_request(l, &request);
     load__timer_cancel(c->run, &l->ping);
-    load__wire_destroy(l->wire);
+    load__wire_detach(l->wire); /* the leave goes out, and the server closes */
     load__conn_destroy(l->main);
     load__conn_destroy(l->sub);
     free(l->sections);

@@ -73,6 +73,19 @@ void load__wire_destroy(struct load_wire *w)
         release(w);
 }
 
+void load__wire_detach(struct load_wire *w)
+{
+    if (w == NULL)
+        return;
+    w->on_open = NULL;
+    w->on_message = NULL;
+    w->on_response = NULL;
+    w->on_closed = NULL;
+    w->is_detached = true;
+    if (w->is_over)
+        load__wire_destroy(w);
+}
+
 void load__wires_destroy(struct load_run *run)
 {
     LIST_FOR_EACH(it, &run->wires)
@@ -308,12 +321,18 @@ static bool take_head(struct load_wire *w, bool is_eof, mono_us now)
 
 /* ---- in: frames ---- */
 
+static void tell(struct load_wire *w, uint8_t *data, size_t size, mono_us now)
+{
+    if (w->on_message != NULL) /* detached: nobody listens */
+        w->on_message(w->user, data, size, now);
+}
+
 static void take_data(struct load_wire *w, bool is_final, const uint8_t *data, size_t size,
                       mono_us now)
 {
     size_t capacity = w->message_size;
     if (is_final && w->message == NULL) {
-        w->on_message(w->user, (uint8_t *)data, size, now);
+        tell(w, (uint8_t *)data, size, now);
         return;
     }
     if (append(&w->message, &w->message_size, &capacity, data, size, IN_MAX) < 0) {
@@ -322,7 +341,7 @@ static void take_data(struct load_wire *w, bool is_final, const uint8_t *data, s
     }
     if (!is_final)
         return;
-    w->on_message(w->user, w->message, w->message_size, now);
+    tell(w, w->message, w->message_size, now);
     free(w->message);
     w->message = NULL;
     w->message_size = 0;
