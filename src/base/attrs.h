@@ -16,6 +16,8 @@
 #define UNUSED            __attribute__((unused))
 #define LIKELY(x)         __builtin_expect(!!(x), 1)
 #define UNLIKELY(x)       __builtin_expect(!!(x), 0)
+/* Asks for the cache line at `p`, which will be needed shortly; any address is allowed. */
+#define PREFETCH(p) __builtin_prefetch(p)
 
 /* Drops a MUST_CHECK result on purpose; the caller says why in a comment. */
 #define IGNORE(x) ((void)!(x))

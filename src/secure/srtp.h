@@ -60,6 +60,9 @@ const char *sec_srtp_backend_name(void);
  */
 MUST_CHECK int sec_srtp_create(const struct sec_srtp_keys *keys, enum sec_direction direction,
                                struct sec_srtp **ret_srtp);
+/* Asks for the memory that protecting a packet will need; NULL is a no-op. Worth it when a batch
+ * goes to many contexts, which are in no cache by then. */
+void sec_srtp_prefetch(const struct sec_srtp *s);
 void sec_srtp_destroy(struct sec_srtp *s); /* NULL is a no-op; wipes the keys */
 
 /* The bytes that protection adds to an RTP packet; at most SEC_SRTP_RTP_GROWTH. */

@@ -4,6 +4,14 @@
 
 #include <string.h>
 
+/* Levels and quality come all the time, from everybody; the control thread reads them at its next
+ * turn, which is never far: a wake-up for each would cost it more than the event itself. */
+static bool may_wait(const struct media_event *e)
+{
+    return e->kind == MEDIA_EVENT_SFU &&
+           (e->sfu.kind == SFU_EVENT_AUDIO_WINDOW || e->sfu.kind == SFU_EVENT_PEER_QUALITY);
+}
+
 void worker__push_event(struct worker *w, const struct media_event *event, bool is_vital)
 {
     size_t limit = is_vital ? WORKER_EVENTS_MAX : WORKER_EVENTS_MAX - WORKER_EVENTS_SPARE;
@@ -14,7 +22,7 @@ void worker__push_event(struct worker *w, const struct media_event *event, bool 
             LOG_ERROR("worker", "event_lost", "worker=%u kind=%d", w->config.index, event->kind);
         return;
     }
-    w->has_events = true;
+    w->has_events = w->has_events || !may_wait(event);
 }
 
 static void send_tcp(struct worker *w, uint32_t conn, const uint8_t *data, size_t size)
@@ -179,8 +187,14 @@ static size_t place(struct worker *w, size_t out_count)
     struct worker_peer *wp = NULL;
     size_t count = 0;
     for (const struct sfu_out *out = o->outs; out < o->outs + out_count; out++) {
-        if (wp == NULL || wp->id != out->peer)
+        if (wp == NULL || wp->id != out->peer) {
             wp = idmap_get(&w->peers, out->peer);
+            if (wp != NULL) {
+                sec_srtp_prefetch(wp->send);
+                PREFETCH(&wp->path);
+                PREFETCH((const char *)&wp->path + 64);
+            }
+        }
         if (wp == NULL || !wp->is_connected)
             continue;
         size_t size = protected_size(wp, out);

@@ -64,6 +64,7 @@
 #define SFU_AUDIO_WINDOW MONO_MS(400)
 #define SFU_TRACK_TICK   MONO_MS(250)
 #define SFU_PEER_TICK    MONO_MS(500)
+#define SFU_TICK_GRID    MONO_MS(10) /* ticks that are due together are one wake-up and one batch */
 #define SFU_REPORT_EVERY MONO_S(1)
 #define SFU_QUALITY      MONO_S(5)
 #define SFU_TWCC_EVERY   MONO_MS(60)

@@ -115,7 +115,7 @@ void sfu__peer_tick(struct sfu_peer *p, mono_us now)
     sfu__peer_step_down(p, now);
     if (now >= p->quality_at)
         sfu__peer_quality(p, now);
-    mono_us next = now + SFU_PEER_TICK;
+    mono_us next = (now + SFU_PEER_TICK) / SFU_TICK_GRID * SFU_TICK_GRID;
     if (p->twcc != NULL) /* what is due now is written when RTCP is polled */
         next = TK_MIN(next, TK_MAX(rtp_twcc_next_at(p->twcc), now + SFU_TWCC_EVERY));
     next = TK_MIN(next, TK_MAX(next_nack(p), now + MONO_MS(10)));
