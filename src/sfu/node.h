@@ -55,7 +55,8 @@ MUST_CHECK int sfu_node_set_track(struct sfu_node *node, const struct sfu_track_
 void sfu_node_remove_track(struct sfu_node *node, sfu_track_id track); /* and its subscriptions */
 /* Source node: the other workers that have subscriptions to this track. */
 void sfu_node_set_relay_targets(struct sfu_node *node, sfu_track_id track, uint32_t worker_mask);
-/* Source node: a muted or forbidden track's packets are dropped at the door. */
+/* A muted or forbidden track's packets are dropped at the door, and what the ring still has goes to
+ * nobody who joins: tell every node that has the track. */
 void sfu_node_set_track_blocked(struct sfu_node *node, sfu_track_id track, bool is_blocked);
 
 MUST_CHECK int sfu_node_add_sub(struct sfu_node *node, const struct sfu_sub_config *config,

@@ -429,6 +429,9 @@ void signal__track_update_block(struct signal_track *track)
     if (is_blocked == track->is_blocked)
         return;
     track->is_blocked = is_blocked;
+    for (uint8_t w = 0; w < SFU_WORKERS_MAX; w++)
+        if ((track->relay_mask >> w & 1) != 0)
+            signal__track_command(track, MEDIA_TRACK_BLOCK, w);
     signal__track_command(track, MEDIA_TRACK_BLOCK, track->transport->worker);
     if (!is_blocked && track->kind == RTP_KIND_VIDEO)
         ask_keyframes(track);

@@ -334,6 +334,30 @@ static void test_relays(void **state)
     bench_destroy(b);
 }
 
+/* Where packets come as relays: who joins gets nothing of a blocked track, not even from the ring.
+ */
+static void test_blocked_relay(void **state)
+{
+    (void)state;
+    struct bench *b = room(), *far = bench_create(1);
+    bench_peer(far, BOB);
+    bench_video(far, VIDEO, 0, 3);
+    sfu_node_set_relay_targets(b->node, VIDEO, 2);
+    send_frame(b, 0, 100, true);
+    send_frame(b, 0, 101, false);
+    assert_int_equal(b->relay_count, 2);
+    sfu_node_handle_relay(far->node, &b->relays[0], far->now);
+    bench_drain(far);
+    sfu_node_set_track_blocked(far->node, VIDEO, true);
+    bench_sub(far, 21, VIDEO, BOB, 0);
+    sfu_node_handle_relay(far->node, &b->relays[1], far->now); /* was on its way */
+    bench_drain(far);
+    assert_int_equal(bench_count(far, 21), 0);
+    b->relay_count = 0; /* the references were handed over */
+    bench_destroy(far);
+    bench_destroy(b);
+}
+
 /* ---- what is not there ---- */
 
 static void test_unknown(void **state)
@@ -398,7 +422,8 @@ int main(void)
         cmocka_unit_test(test_sender_report), cmocka_unit_test(test_receiver_report),
         cmocka_unit_test(test_bye),           cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_connected),     cmocka_unit_test(test_relays),
-        cmocka_unit_test(test_unknown),       cmocka_unit_test(test_leave),
+        cmocka_unit_test(test_blocked_relay), cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -289,6 +289,36 @@ static void mute_reaches_everyone_with_a_higher_version(void **state)
     world_fini(&w);
 }
 
+static void check_blocked(bool is_blocked)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < WORLD_THINGS_MAX; i++) {
+        if (w.things[i].kind != THING_TRACK)
+            continue;
+        count++;
+        assert_int_equal(w.things[i].is_blocked, is_blocked);
+    }
+    assert_int_equal(count, 2);
+}
+
+/* The worker of a subscriber has packets of the track, too. */
+static void mute_reaches_every_worker(void **state)
+{
+    (void)state;
+    world_init(&w, 2);
+    struct client *a = client_new(&w, "anna", "r1"), *b = client_new(&w, "bert", "r1");
+    assert_int_equal(client_join(a, true), 0);
+    assert_int_equal(client_join(b, true), 0);
+    client_publish(a, "cam", true, LIVEKIT__TRACK_SOURCE__CAMERA, 3);
+    world_advance(&w, MONO_MS(200));
+    check_blocked(false);
+    set_muted(a, track_sid(a), true);
+    check_blocked(true);
+    set_muted(a, track_sid(a), false);
+    check_blocked(false);
+    world_fini(&w);
+}
+
 static void publishers_choose_their_subscribers(void **state)
 {
     (void)state;
@@ -465,6 +495,7 @@ int main(void)
         cmocka_unit_test(many_tracks_are_asked_for_in_one_message),
         cmocka_unit_test(requests_for_sections_are_forgotten),
         cmocka_unit_test(mute_reaches_everyone_with_a_higher_version),
+        cmocka_unit_test(mute_reaches_every_worker),
         cmocka_unit_test(publishers_choose_their_subscribers),
         cmocka_unit_test(policy_decides_whatever_clients_ask),
         cmocka_unit_test(keyframe_wishes_cross_workers),
