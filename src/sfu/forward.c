@@ -152,12 +152,9 @@ size_t sfu__sub_write_empty(struct sfu_sub *s, struct rtp_mapper_entry *e, struc
 /* ---- deciding ---- */
 
 /* VP8: a step down counts from the next frame; a step up waits for a frame that needs nothing of
- * the layer that was left out, and goes one layer at a time. A late packet of a frame before the
- * step is judged as its frame was, so that no frame is sent in part. */
-static bool passes_temporal(struct sfu_sub *s, const struct sfu_packet *p)
+ * the layer that was left out, and goes one layer at a time. */
+static void step_temporal(struct sfu_sub *s, const struct sfu_packet *p)
 {
-    if (!p->has_temporal)
-        return true;
     uint8_t target = s->target.temporal_max, next = s->temporal_now;
     if (p->is_keyframe || target < s->temporal_now)
         next = target;
@@ -168,6 +165,16 @@ static bool passes_temporal(struct sfu_sub *s, const struct sfu_packet *p)
         s->temporal_since = p->in.seq;
         s->temporal_now = next;
     }
+}
+
+/* A late packet of a frame before the last step is judged as its frame was, so that no frame is
+ * sent in part. */
+static bool passes_temporal(struct sfu_sub *s, const struct sfu_packet *p)
+{
+    if (!p->has_temporal)
+        return true;
+    if (s->target.temporal_max != s->temporal_now)
+        step_temporal(s, p);
     return p->temporal_id <= (p->in.seq < s->temporal_since ? s->temporal_before : s->temporal_now);
 }
 

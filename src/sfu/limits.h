@@ -58,6 +58,10 @@
 /* Another worker that wants a keyframe repeats its wish within this time. */
 #define SFU_KEYFRAME_EXTERNAL MONO_S(3)
 
+/* So long after another SSRC took its place, packets of an SSRC do not make it the layer's again:
+ * they are late. */
+#define SFU_SSRC_LATE MONO_S(2)
+
 #define SFU_LAYER_SILENT MONO_MS(1500) /* a layer without packets counts as gone */
 #define SFU_START_WAIT   MONO_MS(300)  /* then a lower layer's keyframe is good enough to start */
 #define SFU_WANTED_LOWER MONO_S(5)     /* dynacast: how long a lower wish has to stand */

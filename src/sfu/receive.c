@@ -135,10 +135,24 @@ mono_us sfu__layer_age_max(const struct sfu_layer *l)
     return l->sub_count >= SFU_MANY ? age_max : TK_MIN(age_max, SFU_RING_AGE);
 }
 
+/* A ring grows between batches, by the track's timer; at once only if a burst would push out what
+ * it has to keep. */
+static void make_room(struct sfu_layer *l, uint64_t seq, mono_us now)
+{
+    sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
+    uint32_t mask = 0;
+    while (sfu__ring_is_short(&l->ring, seq) && l->ring.mask != mask) {
+        mask = l->ring.mask;
+        sfu__layer_grow(l);
+    }
+}
+
 static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct sfu_arrival *in,
                                 uint8_t pt_index, mono_us now)
 {
     struct sfu_node *node = l->track->node;
+    if (sfu__ring_is_short(&l->ring, seq))
+        make_room(l, seq, now);
     if (sfu__ring_is_jump(&l->ring, seq))
         sfu__pending_purge(l);
     struct sfu_packet *p = sfu__ring_put(&l->ring, seq);
@@ -200,12 +214,14 @@ void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_
     struct sfu_packet *p = store(l, seq, in, pt_index, now);
     if (p == NULL)
         return;
+    l->arriving = seq;
     report_start(l, t->config.pts[pt_index].codec);
     note_arrival(l, p, now);
     if (t->config.kind == RTP_KIND_AUDIO && t->peer != NULL && p->payload_size > 0)
         sfu__speaker_packet(t, in, now);
     if (p->is_keyframe && !list_is_empty(&t->waiting))
         sfu__start_waiting(l, p, now);
+    l->arriving = 0;
     sfu__pending_add(l, p, seq == l->seqs.newest, now);
     sfu__relay_packet(l, in->pkt);
 }

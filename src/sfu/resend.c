@@ -49,7 +49,9 @@ static size_t answer(struct sfu_sub *s, uint16_t seq, mono_us now, struct sfu_ou
     e->resent_count++;
     if (e->state == RTP_MAPPER_HOLE)
         return sfu__sub_write_empty(s, e, ret_out);
-    struct sfu_packet *p = source_of(s, e);
+    /* What has not gone out yet goes only to who still receives that layer. */
+    bool is_withheld = e->state == RTP_MAPPER_RESERVED && s->current != (int8_t)e->layer;
+    struct sfu_packet *p = is_withheld ? NULL : source_of(s, e);
     if (p == NULL) {
         e->resent_count--; /* it may still come from the publisher */
         s->track->node->stats.nacks_missed++;

@@ -51,11 +51,21 @@ void sfu__ring_grow(struct sfu_ring *r)
     bigger.slots = r->mask < r->mask_max ? calloc(bigger.mask + 1, sizeof(r->slots[0])) : NULL;
     if (bigger.slots == NULL)
         return;
-    for (uint64_t seq = r->begin; seq < r->end; seq++)
-        *slot(&bigger, seq) = *slot(r, seq);
+    for (uint64_t seq = r->begin; seq < r->end; seq++) {
+        struct sfu_packet *p = slot(&bigger, seq);
+        *p = *slot(r, seq);
+        if (p->pkt != NULL && p->is_pending && p->next_pending != NULL)
+            p->next_pending = slot(&bigger, p->next_pending->in.seq);
+    }
     free(r->slots);
     bigger.is_tight = false;
     *r = bigger;
+}
+
+bool sfu__ring_is_short(const struct sfu_ring *r, uint64_t seq)
+{
+    return r->begin != r->end && r->mask < r->mask_max && seq > r->begin + r->mask &&
+           seq <= r->end + r->mask_max;
 }
 
 /* Moves the window on so that `seq` becomes its last number; false if a pending packet is in the

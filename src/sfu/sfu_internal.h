@@ -78,14 +78,16 @@ struct sfu_ring {
     struct sfu_packet *slots;
     uint32_t mask, mask_max;
     uint64_t begin, end;
-    bool is_tight; /* three quarters are in use: grow when nothing is pending */
+    bool is_tight; /* three quarters are in use: grow when the batch is over */
 };
 
 /* Both powers of two. -ENOMEM. */
 MUST_CHECK int sfu__ring_init(struct sfu_ring *r, uint32_t count, uint32_t count_max);
-/* Doubles the slots, up to the maximum; moves them, so that no pointer to a packet may be kept.
+/* Doubles the slots, up to the maximum; moves the packets, with the links between pending ones.
  * Does nothing if there is no memory. */
 void sfu__ring_grow(struct sfu_ring *r);
+/* True if `seq` would push out packets for which a bigger ring has room. */
+bool sfu__ring_is_short(const struct sfu_ring *r, uint64_t seq);
 void sfu__ring_fini(struct sfu_ring *r);
 void sfu__ring_clear(struct sfu_ring *r);
 /* True if `seq` is so far ahead that everything in the ring would be thrown away. */
@@ -103,6 +105,8 @@ void sfu__ring_trim(struct sfu_ring *r, mono_us oldest);
 struct sfu_bind {
     struct sfu_layer *layer; /* parent */
     uint32_t ssrc;           /* 0 = not known yet */
+    uint32_t ssrc_before;    /* of the encoder before, 0 = none; and until when it stays out */
+    mono_us before_until;
     bool is_rtx;
 };
 
@@ -131,7 +135,8 @@ struct sfu_layer {
 
     struct sfu_ring ring;
     struct rtp_seq_ext seqs;
-    uint32_t ssrc; /* of the packets in the ring; 0 before the first */
+    uint64_t arriving; /* the packet that was stored and is not pending yet; 0 = none */
+    uint32_t ssrc;     /* of the packets in the ring; 0 before the first */
     uint8_t codec;
     bool has_started;
     bool is_live; /* packets came within SFU_LAYER_SILENT */
@@ -354,6 +359,9 @@ void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_
 /* fanout.c */
 void sfu__pending_add(struct sfu_layer *l, struct sfu_packet *p, bool is_newest, mono_us now);
 void sfu__pending_purge(struct sfu_layer *l);
+/* Makes the layer's ring bigger; not while transmits are polled, and nobody else may keep a pointer
+ * to one of its packets. */
+void sfu__layer_grow(struct sfu_layer *l);
 /* Lets go the frames that have waited long enough for their end. */
 void sfu__held_release(struct sfu_node *node, mono_us now);
 mono_us sfu__held_next(const struct sfu_node *node);
@@ -363,8 +371,6 @@ size_t sfu__fanout_poll(struct sfu_node *node, struct sfu_out *outs, size_t max)
 /* start.c */
 /* Takes the subscription out of wherever packets flow to it. */
 void sfu__sub_stop(struct sfu_sub *s);
-/* The subscription goes on with `p`, the first packet of a keyframe (or any packet of audio). */
-void sfu__sub_start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now);
 /* A keyframe came: whoever waits for it starts. */
 void sfu__start_waiting(struct sfu_layer *l, const struct sfu_packet *p, mono_us now);
 /* True if a keyframe in the ring is recent enough, and the subscription has started there. */

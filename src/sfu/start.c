@@ -69,7 +69,7 @@ static void switch_mapper(struct sfu_sub *s, const struct sfu_packet *p, mono_us
     rtp_mapper_switch(&s->mapper, &p->in, has_delta ? &delta : NULL, now);
 }
 
-void sfu__sub_start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
+static void start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
 {
     struct sfu_layer *l = &s->track->layers[p->in.layer];
     switch_mapper(s, p, now);
@@ -82,10 +82,12 @@ void sfu__sub_start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
     s->temporal_now = s->target.temporal_max;
     s->temporal_since = p->in.seq;
     s->needs_keyframe = false;
-    if (s->is_video && l->seqs.newest > p->in.seq)
-        enter_ring(s, p->in.seq);
-    else
+    /* The layer's receivers are about to get `p`, or it has gone by. */
+    bool is_next = p->in.seq == l->arriving && p->in.seq == l->seqs.newest;
+    if (is_next || !s->is_video)
         enter_layer(s, l);
+    else
+        enter_ring(s, p->in.seq);
     s->report_at = now; /* tells the receiver what the new timestamps mean */
     sfu__arm_earlier(&s->track->node->peer_timers, &s->peer->timer, now + MONO_MS(20));
 }
@@ -130,7 +132,7 @@ void sfu__start_waiting(struct sfu_layer *l, const struct sfu_packet *p, mono_us
     {
         struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, wait_link);
         if (is_welcome(s, (int8_t)l->index, now) && s->routes[p->pt_index].is_usable)
-            sfu__sub_start(s, p, now);
+            start(s, p, now);
     }
 }
 
@@ -168,7 +170,7 @@ bool sfu__start_from_ring(struct sfu_sub *s, mono_us now)
     for (int8_t layer = s->wanted; layer >= 0 && s->current == SFU_LAYER_NONE; layer--) {
         const struct sfu_packet *p = start_of(s, &s->track->layers[layer], now);
         if (p != NULL && is_welcome(s, layer, now))
-            sfu__sub_start(s, p, now);
+            start(s, p, now);
     }
     return s->current == s->wanted;
 }

@@ -52,12 +52,21 @@ static int open_layer(struct sfu_track *t, uint8_t index)
 
 static void unbind(struct sfu_peer *p, struct sfu_bind *b)
 {
-    if (b->ssrc != 0)
-        idmap_take(&p->node->binds, sfu__ssrc_key(p->config.peer, b->ssrc));
+    if (b->ssrc == 0)
+        return;
+    idmap_take(&p->node->binds, sfu__ssrc_key(p->config.peer, b->ssrc));
+    b->ssrc_before = b->ssrc;
+    b->before_until = p->node->now + SFU_SSRC_LATE;
     b->ssrc = 0;
 }
 
-/* An SSRC belongs to the layer that had it first; a layer has the newest one named for it. */
+static bool is_late(const struct sfu_peer *p, const struct sfu_bind *b, uint32_t ssrc)
+{
+    return b->ssrc_before == ssrc && p->node->now < b->before_until;
+}
+
+/* An SSRC belongs to the layer that had it first; a layer has the newest one named for it. With the
+ * encoder goes its RTX: what still comes of that has the old encoder's numbers. */
 static int bind(struct sfu_peer *p, struct sfu_bind *b, uint32_t ssrc)
 {
     if (b->ssrc == ssrc)
@@ -65,6 +74,8 @@ static int bind(struct sfu_peer *p, struct sfu_bind *b, uint32_t ssrc)
     int err = idmap_put(&p->node->binds, sfu__ssrc_key(p->config.peer, ssrc), b);
     if (err < 0)
         return err;
+    if (!b->is_rtx && b->ssrc != 0)
+        unbind(p, &b->layer->rtx);
     unbind(p, b);
     b->ssrc = ssrc;
     return 0;
@@ -118,7 +129,7 @@ static struct sfu_bind *learn(struct sfu_peer *p, const struct rtp_view *v,
     if (l == NULL)
         return NULL;
     struct sfu_bind *b = is_rtx ? &l->rtx : &l->media;
-    return bind(p, b, v->ssrc) == 0 ? b : NULL;
+    return !is_late(p, b, v->ssrc) && bind(p, b, v->ssrc) == 0 ? b : NULL;
 }
 
 struct sfu_bind *sfu__bind_find(struct sfu_peer *p, const struct rtp_view *v,
@@ -302,8 +313,8 @@ static void update_layer(struct sfu_layer *l, mono_us passed, mono_us now)
         l->is_live = false;
     if (l->ring.slots != NULL)
         sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
-    if (l->ring.is_tight && l->pending_first == NULL)
-        sfu__ring_grow(&l->ring);
+    if (l->ring.is_tight)
+        sfu__layer_grow(l);
 }
 
 void sfu__track_tick(struct sfu_track *t, mono_us now)
@@ -322,8 +333,6 @@ void sfu__track_tick(struct sfu_track *t, mono_us now)
     for (size_t i = 0; i < t->config.layer_count; i++) {
         sfu__keyframe_tick(&t->layers[i], now);
         next = TK_MIN(next, TK_MAX(sfu__keyframe_next(&t->layers[i]), now + MONO_MS(1)));
-        if (t->layers[i].ring.is_tight)
-            next = now + SFU_HOLD; /* when nothing is pending any more */
     }
     sfu__wanted_update(t, false, now);
     sfu__arm(&t->node->track_timers, &t->timer, next);

@@ -9,11 +9,16 @@
 
 struct bench *bench_create(uint8_t worker)
 {
+    return bench_create_sized(worker, 64);
+}
+
+struct bench *bench_create_sized(uint8_t worker, uint32_t ring_packets)
+{
     struct bench *b = calloc(1, sizeof(*b));
     assert_non_null(b);
     b->now = MONO_S(100);
     const struct sfu_node_config config = {
-        .worker = worker, .seed = 1, .ring_packets = 64, .ring_age_max = MONO_S(2)};
+        .worker = worker, .seed = 1, .ring_packets = ring_packets, .ring_age_max = MONO_S(2)};
     assert_int_equal(pkt_pool_create(4096, &b->pool), 0);
     assert_int_equal(sfu_node_create(&config, &b->node), 0);
     return b;
@@ -191,13 +196,16 @@ void bench_send(struct bench *b, sfu_peer_id peer, const struct bench_packet *p)
     struct pkt *pkt = pkt_take(b->pool);
     assert_non_null(pkt);
     uint8_t pt = p->pt != 0 ? p->pt : p->level != 0 ? 111 : 96;
-    const struct rtp_header header = {.is_marker = p->is_marker,
-                                      .pt = p->is_rtx ? pt + 1 : pt,
-                                      .seq = p->seq,
-                                      .ts = p->ts,
-                                      .ssrc = 1000 * p->track + p->layer + (p->is_rtx ? 500 : 0)};
+    const struct rtp_header header = {
+        .is_marker = p->is_marker,
+        .pt = p->is_rtx ? pt + 1 : pt,
+        .seq = p->seq,
+        .ts = p->ts,
+        .ssrc = p->ssrc != 0 ? p->ssrc : 1000 * p->track + p->layer + (p->is_rtx ? 500 : 0)};
     struct rtp_ext_writer w;
     rtp_ext_writer_init(&w, pkt->data, sizeof(pkt->data), &header, &ids);
+    if (p->has_mid)
+        rtp_ext_put(&w, RTP_EXT_MID, "v", 1);
     if (p->level != 0)
         rtp_ext_put(&w, RTP_EXT_AUDIO_LEVEL, &p->level, 1);
     int head = rtp_ext_writer_finish(&w);

@@ -12,7 +12,7 @@
 #include "rtp/rtcp.h"
 #include "sfu/node.h"
 
-#define BENCH_OUT_MAX   600
+#define BENCH_OUT_MAX   2000
 #define BENCH_EVENT_MAX 200
 
 /* One packet that came out, as bytes, with its header read. */
@@ -43,7 +43,8 @@ struct bench {
 };
 
 /* Worker 0; relays go to worker 1. */
-struct bench *bench_create(uint8_t worker);
+struct bench *bench_create(uint8_t worker); /* rings of 64 packets */
+struct bench *bench_create_sized(uint8_t worker, uint32_t ring_packets);
 void bench_destroy(struct bench *b); /* checks that every packet came back */
 
 /* Forgets what came out so far. */
@@ -86,6 +87,8 @@ struct bench_packet {
     const uint8_t *payload; /* instead of the one that is made */
     size_t payload_size;
     bool is_batched; /* the node is not drained afterwards */
+    uint32_t ssrc;   /* instead of the announced one */
+    bool has_mid;
 };
 void bench_send(struct bench *b, sfu_peer_id peer, const struct bench_packet *p);
 

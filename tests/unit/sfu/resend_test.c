@@ -183,11 +183,31 @@ static void test_hole(void **state)
     bench_destroy(b);
 }
 
+/* A packet that came only after the subscriber had stopped the layer goes to him no more. */
+static void test_withheld(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    send_frame(b, 10, true, false);
+    send_frame(b, 12, false, false);
+    uint16_t kept = (uint16_t)(bench_rtp(b, 21, 0)->seq + 1);
+    bench_target(b, 21, SFU_LAYER_NONE, SFU_TEMPORAL_ALL);
+    send_frame(b, 11, false, false);
+    bench_nack(b, BOB, 21, &kept, 1);
+    assert_int_equal(bench_count(b, 21), 2);
+    assert_int_equal(bench_count(b, 10021), 0);
+    assert_int_equal(bench_stats(b).nacks_missed, 1);
+    bench_destroy(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rtx),  cmocka_unit_test(test_plain),  cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_gone), cmocka_unit_test(test_uplink), cmocka_unit_test(test_hole),
+        cmocka_unit_test(test_rtx),      cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_limits),   cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_uplink),   cmocka_unit_test(test_hole),
+        cmocka_unit_test(test_withheld),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,148 @@
+/*
+ * Goal: a ring that grows loses nothing that it has to keep, neither packets that may be asked for
+ * again nor those of a frame that is held; who joins starts at the keyframe in the ring, with its
+ * first packet.
+ * Method: bursts of packets made by hand, more than the ring begins with, into one node.
+ */
+#include "unit/sfu/bench.h"
+
+#include "sfu/limits.h"
+
+enum { ALICE = 1, BOB };
+enum { VIDEO = 1 };
+#define RING   1024
+#define VIEWER 100 /* the first subscription of many */
+
+static struct bench *room(void)
+{
+    struct bench *b = bench_create_sized(0, RING);
+    bench_peer(b, ALICE);
+    bench_peer(b, BOB);
+    bench_video(b, VIDEO, ALICE, 1);
+    return b;
+}
+
+static void send(struct bench *b, uint16_t seq, bool is_marker, bool is_batched)
+{
+    bench_send(b, ALICE,
+               &(struct bench_packet){.track = VIDEO,
+                                      .seq = seq,
+                                      .ts = 3000,
+                                      .is_key = seq == 0,
+                                      .is_middle = seq != 0,
+                                      .is_marker = is_marker,
+                                      .is_batched = is_batched});
+}
+
+/* A keyframe of 400 packets in one batch, which leaves the node's timer no time. */
+static void test_burst(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    for (uint16_t i = 0; i < 400; i++)
+        send(b, i, i == 399, true);
+    bench_drain(b);
+    assert_int_equal(bench_count(b, 21), 400);
+    uint16_t seqs[2] = {bench_rtp(b, 21, 0)->seq, bench_rtp(b, 21, 399)->seq};
+    bench_clear(b);
+    bench_wait(b, SFU_RING_AGE - MONO_MS(1));
+    bench_nack(b, BOB, 21, seqs, 2);
+    assert_int_equal(bench_count(b, 10021), 2);
+    bench_destroy(b);
+}
+
+/* A gap as long as the ring begins with: what came before it is still there. */
+static void test_gap(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    send(b, 0, false, false);
+    send(b, 2 * SFU_RING_FIRST, true, false);
+    uint16_t seq = bench_rtp(b, 21, 0)->seq;
+    bench_nack(b, BOB, 21, &seq, 1);
+    assert_int_equal(bench_count(b, 10021), 1);
+    bench_destroy(b);
+}
+
+static void check_frame(const struct bench *b, size_t count)
+{
+    for (uint32_t n = 0; n < SFU_MANY; n++) {
+        assert_int_equal(bench_count(b, VIEWER + n), count);
+        for (size_t i = 1; i < count; i++) {
+            uint16_t before = bench_rtp(b, VIEWER + n, i - 1)->seq;
+            assert_int_equal((uint16_t)(bench_rtp(b, VIEWER + n, i)->seq - before), 1);
+        }
+    }
+}
+
+/* The ring grows while packets of a frame are held: by its timer, or at once in a burst. */
+static void test_held(void **state)
+{
+    (void)state;
+    for (int has_timer = 0; has_timer < 2; has_timer++) {
+        struct bench *b = room();
+        for (uint32_t n = 0; n < SFU_MANY; n++)
+            bench_sub(b, VIEWER + n, VIDEO, BOB, 0);
+        uint16_t first = has_timer ? 80 : 100;
+        for (uint16_t i = 0; i < first; i++)
+            send(b, i, i == first - 1, true);
+        bench_drain(b);
+        bench_clear(b);
+        for (uint16_t i = 0; i < SFU_HOLD_PACKETS - 4; i++)
+            send(b, first + i, false, false);
+        assert_int_equal(bench_count(b, VIEWER), 0); /* held */
+        if (has_timer)
+            bench_wait(b, SFU_HOLD / 2);
+        send(b, first + SFU_HOLD_PACKETS - 4, true, false);
+        check_frame(b, SFU_HOLD_PACKETS - 3);
+        assert_int_equal(bench_stats(b).drop_duplicate, 0);
+        bench_destroy(b);
+    }
+}
+
+/* The keyframe's first packet is the newest of all: it is sent, and what follows follows. */
+static void test_join_at_newest(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    send(b, 0, false, false);
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    assert_int_equal(bench_count(b, 21), 1);
+    send(b, 1, true, false);
+    assert_int_equal(bench_count(b, 21), 2);
+    assert_int_equal((uint16_t)(bench_rtp(b, 21, 1)->seq - bench_rtp(b, 21, 0)->seq), 1);
+    bench_destroy(b);
+}
+
+/* A joiner gets the whole keyframe of the ring, in bursts, and every packet since, once. */
+static void test_join_in_bursts(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    for (uint16_t i = 0; i < 200; i++)
+        send(b, i, i == 199, true);
+    bench_drain(b);
+    bench_wait(b, MONO_MS(20));
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    assert_int_equal(bench_count(b, 21), SFU_START_BURST);
+    send(b, 200, true, false);
+    bench_wait(b, 10 * SFU_START_REST);
+    send(b, 201, true, false);
+    assert_int_equal(bench_count(b, 21), 202);
+    for (size_t i = 1; i < 202; i++)
+        assert_int_equal((uint16_t)(bench_rtp(b, 21, i)->seq - bench_rtp(b, 21, i - 1)->seq), 1);
+    assert_int_equal(bench_requests(b, 1000 * VIDEO), 0);
+    bench_destroy(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_burst),          cmocka_unit_test(test_gap),
+        cmocka_unit_test(test_held),           cmocka_unit_test(test_join_at_newest),
+        cmocka_unit_test(test_join_in_bursts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
