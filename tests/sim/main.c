@@ -59,8 +59,9 @@ static void print_totals(const struct sim_totals *t)
            " down, gaps given up %" PRIu64 "\n",
            t->uplink_lost, t->uplink_repaired, t->repeats, t->skipped);
     printf("  layer switches %" PRIu64 ", keyframes wished %" PRIu64 " and asked for %" PRIu64
-           ", new encoders %" PRIu64 ", lines cut %" PRIu64 ", pauses %" PRIu64 "\n",
-           t->switches, t->plis, t->keyframes, t->restarts, t->cuts, t->pauses);
+           ", new encoders %" PRIu64 ", lines cut %" PRIu64 ", pauses %" PRIu64
+           ", large audiences for %" PRIu64 " s\n",
+           t->switches, t->plis, t->keyframes, t->restarts, t->cuts, t->pauses, t->audiences / 10);
 }
 
 /* A simulation in which nothing happens would find nothing. */
@@ -79,6 +80,7 @@ static bool has_happened(const struct sim_totals *t)
                   {"relays", t->relays, 100 * t->seeds},
                   {"new encoders", t->restarts, t->seeds / 4},
                   {"cut lines", t->cuts, t->seeds / 10},
+                  {"large audiences", t->audiences, t->seeds / 10},
                   {"pauses", t->pauses, 1}};
     bool is_good = true;
     for (size_t i = 0; i < ARRAY_COUNT(counts); i++) {

@@ -56,7 +56,8 @@ static bool is_video(const struct receiver *r)
 static void check_sync(struct receiver *r, const struct sim_frame *f, uint32_t ts)
 {
     mono_us since = TK_MAX(r->stretch_at, r->peer->path_changed_at) + SR_SETTLE;
-    if (!r->has_sr || r->sr_at < since)
+    bool is_of_newest = r->stretch == r->tap.stretch; /* else the report may be of a newer one */
+    if (!r->has_sr || r->sr_at < since || !is_of_newest)
         return;
     int64_t hz = is_video(r) ? 90000 : 48000;
     int64_t said = ntp_to_unix_us(r->sr_ntp) + (int64_t)(int32_t)(ts - r->sr_ts) * 1000000 / hz;
@@ -77,7 +78,7 @@ static bool has_reference(const struct receiver *r, const struct sim_frame *f)
     return false;
 }
 
-static void decode(struct receiver *r, const struct sim_frame *f, uint32_t ts)
+static void decode(struct receiver *r, const struct sim_frame *f, uint32_t ts, uint32_t stretch)
 {
     struct sim *sim = r->sim;
     if (f->track != r->source->track)
@@ -93,8 +94,9 @@ static void decode(struct receiver *r, const struct sim_frame *f, uint32_t ts)
         for (size_t i = 0; i < 3; i++)
             r->newest_of[i] = SIM_REF_NONE;
     }
-    if (r->ssrc != f->ssrc || r->layer != f->layer)
+    if (r->stretch != stretch)
         r->stretch_at = sim->now;
+    r->stretch = stretch;
     if (r->frames > 0 && !rtp_ts_newer(ts, r->ts_newest))
         sim_fail(sim, "sub %u: timestamp %u after %u", r->config.sub, ts, r->ts_newest);
     r->ssrc = f->ssrc;
@@ -133,6 +135,13 @@ static void check_picture(struct receiver *r, const struct rtp_view *v)
     r->empties = 0;
 }
 
+/* Timestamps may move where the node begins a new stretch, be it with the same encoder. */
+static uint32_t stretch_of(const struct receiver *r, uint16_t seq)
+{
+    const struct tap_entry *e = &r->tap.log[seq % SIM_LOG];
+    return e->seq == seq ? e->stretch : r->stretch;
+}
+
 static void feed(struct receiver *r, const uint8_t *data, size_t size)
 {
     struct rtp_view v;
@@ -164,7 +173,7 @@ static void feed(struct receiver *r, const uint8_t *data, size_t size)
     if (n != 1)
         return;
     if (sim_frame_read(r->depack.codec, frame.data, frame.size, &f))
-        decode(r, &f, frame.ts);
+        decode(r, &f, frame.ts, stretch_of(r, v.seq));
     else if (r->is_clean) /* else its beginning, such as H.264's parameter sets, was skipped */
         sim_fail(r->sim, "sub %u: frame at seq %u is damaged", r->config.sub, v.seq);
 }

@@ -228,7 +228,7 @@ static void deliver_relay(struct sim *sim, const struct simnet_delivery *d)
     sfu_node_stats(n->node, &before);
     sfu_node_handle_relay(n->node, &relay, sim->now);
     sfu_node_stats(n->node, &after);
-    if (size > 0 && was_taken(&before, &after))
+    if (size > 0 && was_taken(&before, &after) && !is_of_blocked(sim, copy))
         tap_taken(sim, (uint8_t)d->dest.id, copy, size);
     n->is_dirty = true;
 }
@@ -504,7 +504,8 @@ void room_set_blocked(struct source *s, bool is_blocked)
     settle_all(s->sim);
     s->is_blocked = is_blocked;
     s->changed_at = s->sim->now;
-    sfu_node_set_track_blocked(s->sim->nodes[s->peer->node].node, s->track, is_blocked);
+    for (uint8_t n = 0; n < s->sim->node_count; n++)
+        sfu_node_set_track_blocked(s->sim->nodes[n].node, s->track, is_blocked);
     settle_all(s->sim);
     sim_trace(s->sim, "track %u is %s", s->track, is_blocked ? "blocked" : "let through");
 }

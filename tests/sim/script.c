@@ -1,11 +1,12 @@
 #include "sim/sim.h"
 
+#include "sfu/limits.h"
+
 /* What happens in a run, drawn from its seed, and what must hold meanwhile and at the end. */
 
 #define CHECK_EVERY   MONO_MS(100)
 #define REQUEST_MAX   MONO_MS(2500) /* a wish for a keyframe is passed on, again and again */
 #define RECOVERED_FOR MONO_MS(400)
-#define AUDIO_RING    128
 
 static uint32_t pick(struct sim *sim, uint32_t bound)
 {
@@ -154,6 +155,8 @@ static void change_subscription(struct sim *sim)
 void script_begin(struct sim *sim)
 {
     uint32_t publishers = 1 + pick(sim, 2), others = 2 + pick(sim, 3);
+    if (sim_chance(&sim->rng, 0.15)) /* so many that frames are held for them */
+        others += SFU_MANY;
     for (uint32_t i = 0; i < publishers; i++) {
         struct sim_peer *p = room_join(sim);
         room_publish(sim, p, RTP_KIND_VIDEO);
@@ -230,7 +233,7 @@ static void check_memory(struct sim *sim, uint8_t node)
         const struct source *s = sim->sources[i];
         if (s == NULL || s->peer->node != node)
             continue;
-        size_t ring = s->kind == RTP_KIND_VIDEO ? sim->ring_packets : AUDIO_RING;
+        size_t ring = s->kind == RTP_KIND_VIDEO ? sim->ring_packets : SFU_RING_AUDIO;
         most += s->layer_count * ring * sim->node_count;
     }
     for (uint8_t n = 0; n < sim->node_count; n++)
@@ -240,9 +243,26 @@ static void check_memory(struct sim *sim, uint8_t node)
         sim_fail(sim, "node %u: holds %zu packets, at most %zu fit its rings", node, used, most);
 }
 
+/* For the totals: tracks that so many receive of one node that their frames may be held. */
+static void count_audiences(struct sim *sim)
+{
+    for (size_t i = 0; i < SIM_SOURCES_MAX; i++) {
+        uint32_t count[SIM_NODES_MAX] = {0};
+        for (size_t k = 0; k < SIM_RECEIVERS_MAX; k++) {
+            const struct receiver *r = sim->receivers[k];
+            if (r != NULL && r->source == sim->sources[i] && r->source->kind == RTP_KIND_VIDEO &&
+                r->tap.layer == 0 && r->target.layer_max >= 0)
+                count[r->peer->node]++;
+        }
+        for (uint8_t n = 0; n < sim->node_count; n++)
+            sim->totals.audiences += count[n] >= SFU_MANY;
+    }
+}
+
 void check_always(struct sim *sim)
 {
     sim->check_at = sim->now + CHECK_EVERY;
+    count_audiences(sim);
     for (size_t i = 0; i < SIM_RECEIVERS_MAX; i++)
         if (sim->receivers[i] != NULL)
             check_keyframe_wish(sim, sim->receivers[i]);

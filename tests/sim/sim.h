@@ -24,9 +24,9 @@
 #include "sfu/node.h"
 
 #define SIM_NODES_MAX     2
-#define SIM_PEERS_MAX     10
+#define SIM_PEERS_MAX     16
 #define SIM_SOURCES_MAX   12
-#define SIM_RECEIVERS_MAX 64
+#define SIM_RECEIVERS_MAX 128
 #define SIM_STORE         256  /* sent packets that a source keeps, per layer */
 #define SIM_HELD          512  /* packets that a receiver holds back behind a gap */
 #define SIM_LOG           1024 /* packets that the tap remembers, per subscription */
@@ -121,7 +121,7 @@ struct tap_entry {
     uint8_t repeats;
     uint16_t seq, src_seq;
     uint32_t src_ssrc, stretch;
-    mono_us at;
+    mono_us arrived; /* at the first node */
 };
 
 struct tap {
@@ -170,6 +170,7 @@ struct receiver {
     struct rtp_depack depack;
     uint8_t buffer[SIM_FRAME_MAX];
     uint32_t ssrc, newest_of[3]; /* what has been decoded of this encoder */
+    uint32_t stretch;            /* of the newest frame that was decoded */
     uint8_t layer;
     bool has_picture;
     uint16_t picture_id;
@@ -230,7 +231,7 @@ struct sim_due {
 
 struct sim_totals {
     uint64_t seeds, packets_in, packets_out, frames, switches, keyframes, repeats, uplink_lost,
-        uplink_repaired, restarts, cuts, relays, skipped, pauses, plis, seconds;
+        uplink_repaired, restarts, audiences, cuts, relays, skipped, pauses, plis, seconds;
 };
 
 struct sim {

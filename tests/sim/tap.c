@@ -5,6 +5,7 @@
 #include "rtp/payload.h"
 #include "rtp/rtx.h"
 #include "rtp/seq.h"
+#include "sfu/limits.h"
 
 #include <string.h>
 
@@ -16,14 +17,12 @@
  */
 
 #define AHEAD_US     MONO_MS(501) /* a switch moves timestamps this far beyond the time passed */
-#define RING_AGE     MONO_MS(1900)
-#define HISTORY      400 /* numbers that a subscription surely remembers */
-#define GAP_MAX      256 /* a longer gap is not reserved */
-#define REPEATS_MAX  10
+#define GAP_MAX      256          /* a longer gap is not reserved */
+#define REPEATS_MAX  SFU_RESENT_MAX
 #define ASKED_MARGIN MONO_MS(50)
 #define ABOVE_MAX    MONO_S(4) /* a layer above the target goes on until the other one's keyframe */
 
-static struct source_layer *layer_of(struct sim *sim, uint32_t ssrc)
+static struct source_layer *layer_of(const struct sim *sim, uint32_t ssrc)
 {
     bool is_rtx;
     for (size_t i = 0; i < SIM_SOURCES_MAX; i++) {
@@ -56,21 +55,30 @@ void tap_taken(struct sim *sim, uint8_t node, const uint8_t *data, size_t size)
     l->has_newest[node] = true;
 }
 
+/* A node answers for what came within the age of its rings, as long as they have room for it and
+ * the subscription remembers the number (sfu/limits.h). */
+static bool is_kept(const struct sim *sim, const struct receiver *r, const struct tap_entry *e)
+{
+    const struct source_layer *l = layer_of(sim, e->src_ssrc);
+    if (l == NULL || sim->now - e->arrived >= SFU_RING_AGE)
+        return false;
+    bool is_video = r->source->kind == RTP_KIND_VIDEO;
+    uint32_t ring = is_video ? sim->ring_packets : SFU_RING_AUDIO;
+    uint32_t history = is_video ? SFU_HISTORY_MAX : SFU_RING_AUDIO;
+    return (uint16_t)(l->seq - e->src_seq) < ring &&
+           (uint16_t)((uint16_t)r->tap.newest - e->seq) < history;
+}
+
 static void owe(struct sim *sim, struct receiver *r, uint16_t seq)
 {
     struct tap_entry *e = &r->tap.log[seq % SIM_LOG];
     if (!r->tap.has_newest || e->seq != seq)
         return;
     e->was_asked = true;
-    const struct source_layer *l = layer_of(sim, e->src_ssrc);
-    bool is_kept = e->is_used && !e->is_empty && e->repeats == 0 && l != NULL &&
-                   sim->now - e->at < RING_AGE && r->peer->is_connected && !r->source->is_blocked &&
-                   (uint16_t)(l->seq - e->src_seq) < sim->ring_packets &&
-                   (uint16_t)((uint16_t)r->tap.newest - seq) < HISTORY &&
-                   sim->now - r->source->changed_at > RING_AGE;
-    if (r->source->kind == RTP_KIND_AUDIO)
-        is_kept = is_kept && (uint16_t)((uint16_t)r->tap.newest - seq) < 100;
-    if (is_kept && sim->due_count < ARRAY_COUNT(sim->due))
+    bool is_owed = e->is_used && !e->is_empty && e->repeats == 0 && r->peer->is_connected &&
+                   !r->source->is_blocked && sim->now - r->source->changed_at > SFU_RING_AGE &&
+                   is_kept(sim, r, e);
+    if (is_owed && sim->due_count < ARRAY_COUNT(sim->due))
         sim->due[sim->due_count++] =
             (struct sim_due){.node = r->peer->node, .receiver = r, .seq = seq};
 }
@@ -229,7 +237,7 @@ static void check_late(struct sim *sim, struct receiver *r, uint64_t seq, uint16
     }
 }
 
-static void note_number(struct tap *t, uint64_t seq, const struct rtp_view *src, mono_us now)
+static void note_number(struct tap *t, uint64_t seq, const struct rtp_view *src, mono_us arrived)
 {
     if (!t->has_newest || seq > t->newest) {
         for (uint64_t gap = t->has_newest ? t->newest + 1 : seq; gap < seq; gap++)
@@ -247,7 +255,7 @@ static void note_number(struct tap *t, uint64_t seq, const struct rtp_view *src,
                             .src_seq = src != NULL ? src->seq : 0,
                             .src_ssrc = src != NULL ? src->ssrc : 0,
                             .stretch = t->stretch,
-                            .at = now};
+                            .arrived = arrived};
     t->packets++;
 }
 
@@ -269,7 +277,7 @@ static bool begins_again(struct sim *sim, struct receiver *r, uint64_t gap, uint
 }
 
 static void check_numbers(struct sim *sim, struct receiver *r, const struct rtp_view *v,
-                          const struct rtp_view *src, bool is_keyframe)
+                          const struct rtp_view *src, bool is_keyframe, mono_us arrived)
 {
     struct tap *t = &r->tap;
     uint64_t seq = t->has_newest ? rtp_seq_expand(v->seq, t->newest) : 65536u + v->seq;
@@ -297,7 +305,7 @@ static void check_numbers(struct sim *sim, struct receiver *r, const struct rtp_
     if (is_ahead || rtp_ts_newer(v->ts, t->ts_newest))
         t->ts_newest = v->ts;
     t->newest_at = sim->now;
-    note_number(t, seq, src, sim->now);
+    note_number(t, seq, src, arrived);
 }
 
 /* ---- out: what may go to whom ---- */
@@ -307,8 +315,7 @@ static void check_entitled(struct sim *sim, struct receiver *r, int8_t layer)
     const struct source *s = r->source;
     if (r->target.layer_max == SFU_LAYER_NONE)
         sim_fail(sim, "sub %u: gets packets that it does not want", r->config.sub);
-    mono_us on_the_way = r->peer->node != s->peer->node ? MONO_MS(10) : 0;
-    if (s->is_blocked && sim->now - s->changed_at > on_the_way)
+    if (s->is_blocked)
         sim_fail(sim, "sub %u: gets packets of a blocked track", r->config.sub);
     if (r->is_paused)
         sim_fail(sim, "sub %u: gets packets while it is paused", r->config.sub);
@@ -340,7 +347,7 @@ static bool is_keyframe(const struct source *s, const struct rtp_view *src)
 }
 
 static void check_forwarded(struct sim *sim, struct receiver *r, const struct rtp_view *v,
-                            const struct rtp_view *src)
+                            const struct rtp_view *src, mono_us arrived)
 {
     bool is_rtx;
     struct tap_entry *e = &r->tap.log[v->seq % SIM_LOG];
@@ -357,7 +364,7 @@ static void check_forwarded(struct sim *sim, struct receiver *r, const struct rt
     check_entitled(sim, r, layer);
     check_mid(sim, r, v);
     bool is_key = is_keyframe(r->source, src);
-    check_numbers(sim, r, v, src, is_key);
+    check_numbers(sim, r, v, src, is_key, arrived);
     if (is_key)
         r->key_wish_at = MONO_NEVER;
     if (layer != SFU_LAYER_NONE && r->tap.layer != layer) {
@@ -419,7 +426,7 @@ void tap_rtp_out(struct sim *sim, struct sim_peer *peer, const struct sfu_out *o
     if (is_rtx)
         check_repeat(sim, r, &v, &src);
     else
-        check_forwarded(sim, r, &v, &src);
+        check_forwarded(sim, r, &v, &src, out->pkt->arrived);
 }
 
 /* ---- out: requests to publishers ---- */
