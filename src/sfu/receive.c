@@ -129,10 +129,13 @@ static void note_arrival(struct sfu_layer *l, const struct sfu_packet *p, mono_u
         sfu__keyframe_arrived(l);
 }
 
-mono_us sfu__layer_age_max(const struct sfu_layer *l)
+mono_us sfu__layer_age_max(struct sfu_layer *l)
 {
-    mono_us age_max = l->track->node->config.ring_age_max;
-    return l->sub_count >= SFU_MANY ? age_max : TK_MIN(age_max, SFU_RING_AGE);
+    const struct sfu_node *node = l->track->node;
+    if (l->sub_count >= SFU_MANY) /* who has just started from an old keyframe is still reading */
+        l->many_until = node->now + SFU_START_MARGIN;
+    mono_us age_max = node->config.ring_age_max;
+    return node->now < l->many_until ? age_max : TK_MIN(age_max, SFU_RING_AGE);
 }
 
 /* A ring grows between batches, by the track's timer; at once only if a burst would push out what

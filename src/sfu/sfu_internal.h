@@ -151,6 +151,7 @@ struct sfu_layer {
     /* Fan-out (fanout.c). */
     struct list subs; /* sfu_sub.flow_link: who receives every packet */
     uint32_t sub_count;
+    mono_us many_until;   /* packets are kept for SFU_MANY receivers */
     struct list fan_link; /* in node->held or node->ready while something is pending */
     mono_us held_until;
     struct sfu_packet *pending_first, *pending_last;
@@ -347,7 +348,7 @@ int sfu__peer_open_twcc(struct sfu_peer *p);
 
 /* receive.c */
 /* How old a packet may grow in the layer's ring. */
-mono_us sfu__layer_age_max(const struct sfu_layer *l);
+mono_us sfu__layer_age_max(struct sfu_layer *l);
 struct sfu_arrival {
     struct pkt *pkt;
     struct rtp_view view;

@@ -152,8 +152,7 @@ void sfu__start_note(struct sfu_layer *l, const struct sfu_packet *p)
 }
 
 /* A keyframe of the past is of use only to who has seen nothing newer: time does not go back. */
-static const struct sfu_packet *start_of(const struct sfu_sub *s, const struct sfu_layer *l,
-                                         mono_us now)
+static const struct sfu_packet *start_of(const struct sfu_sub *s, struct sfu_layer *l, mono_us now)
 {
     uint64_t count = l->seqs.newest - l->start_seq + 1;
     if (l->start_seq == 0 || count > SFU_START_PACKETS || l->start_count != count)

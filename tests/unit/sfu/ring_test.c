@@ -137,12 +137,32 @@ static void test_join_in_bursts(void **state)
     bench_destroy(b);
 }
 
+/* Many watch, so that the ring is old enough for a joiner; one of them leaves while he reads it. */
+static void test_join_and_leave(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    for (uint32_t n = 0; n < SFU_MANY; n++)
+        bench_sub(b, VIEWER + n, VIDEO, BOB, 0);
+    for (uint16_t i = 0; i < 100; i++)
+        send(b, i, i == 99, true);
+    bench_drain(b);
+    bench_clear(b);
+    bench_wait(b, MONO_S(1));
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    sfu_node_remove_sub(b->node, VIEWER);
+    send(b, 100, true, false);
+    bench_wait(b, MONO_MS(50));
+    assert_int_equal(bench_count(b, 21), 101);
+    bench_destroy(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_burst),          cmocka_unit_test(test_gap),
         cmocka_unit_test(test_held),           cmocka_unit_test(test_join_at_newest),
-        cmocka_unit_test(test_join_in_bursts),
+        cmocka_unit_test(test_join_in_bursts), cmocka_unit_test(test_join_and_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
