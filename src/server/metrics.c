@@ -4,6 +4,7 @@
 #include "http/http.h"
 #include "http/lesson_api.h"
 #include "http/metrics.h"
+#include "server/heap.h"
 #include "server/load.h"
 #include "server/worker_meter.h"
 #include "signal/signal.h"
@@ -160,6 +161,11 @@ static double load_ratio(const struct view *v, size_t worker)
     return v->sources->load->admission.load[worker] / 1000.0;
 }
 
+static double buffers_used(const struct view *v, size_t worker)
+{
+    return (double)v->workers[worker].gauges.buffers_used;
+}
+
 static double peer_count(const struct view *v, size_t worker)
 {
     return v->workers[worker].stats.peers;
@@ -285,6 +291,7 @@ static void put_process(const struct view *v)
     put_one(b, "process_cpu_seconds_total", "counter", "Processor time of all threads",
             seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime));
     put_one(b, "process_resident_memory_bytes", "gauge", "Resident memory", resident_bytes());
+    put_one(b, "tongke_heap_bytes", "gauge", "Bytes allocated and not freed", (double)heap_bytes());
 }
 
 void metrics_collect(const struct metrics_sources *m, struct strbuf *text)
@@ -306,6 +313,7 @@ void metrics_collect(const struct metrics_sources *m, struct strbuf *text)
     put_workers(&v, "tongke_worker_load_ratio", "gauge",
                 "Smoothed load by which newcomers are placed and refused", load_ratio);
     put_workers(&v, "tongke_worker_peers", "gauge", "Media connections", peer_count);
+    put_workers(&v, "tongke_worker_buffers_used", "gauge", "Packet buffers in use", buffers_used);
     for (size_t i = 0; i < ARRAY_COUNT(families); i++)
         put_family(&v, &families[i]);
     put_delay(&v);

@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 #define READY_MAX       64
-#define UDP_BATCHES_MAX 4    /* batches read before the other work of a turn gets its chance */
+#define UDP_BATCHES_MAX 4 /* batches read before the other work of a turn gets its chance */
+#define TRIM_PERIOD     MONO_MS(50)
 #define RELAYS_MAX      64   /* relays handled before what they caused is sent */
 #define RING_PACKETS    1024 /* per video layer, at most: 2 s of 5 Mbit/s */
 #define RING_AGE_MAX    (MONO_S(2) + MONO_MS(200)) /* a keyframe of 2 s can still be read out */
@@ -188,6 +189,8 @@ static void handle_timers(struct worker *w) ON_MEDIA
     }
     if (w->tcp_pending_count > 0)
         worker__tcp_expire_pending(w);
+    if (w->is_trimming)
+        worker__trim_buffers(w);
 }
 
 static mono_us wait_time(const struct worker *w) ON_MEDIA
@@ -195,6 +198,8 @@ static mono_us wait_time(const struct worker *w) ON_MEDIA
     mono_us next = TK_MIN(timers_next(&w->timers), sfu_node_next_timeout(w->node));
     if (w->tcp_pending_count > 0)
         next = TK_MIN(next, w->now + MONO_S(1));
+    if (w->is_trimming)
+        next = TK_MIN(next, w->now + TRIM_PERIOD);
     if (next == MONO_NEVER)
         return MONO_NEVER;
     return TK_MAX(next - mono_now(), 0);

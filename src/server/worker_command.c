@@ -67,6 +67,15 @@ static int add_peer(struct worker *w, const struct media_command *c)
     return 0;
 }
 
+void worker__trim_buffers(struct worker *w)
+{
+    if (w->peers.count == 0 && pkt_pool_used(w->pool) == 0)
+        pkt_pool_trim(w->pool);
+    else if (w->peers.count == 0)
+        return; /* another thread has the rest of them, for a moment */
+    w->is_trimming = false;
+}
+
 /* Every address that maps to the peer has to go: the peer names them before it dies. */
 void worker__remove_peer(struct worker *w, struct worker_peer *wp)
 {
@@ -85,8 +94,9 @@ void worker__remove_peer(struct worker *w, struct worker_peer *wp)
     free(wp);
     WORKER_COUNT(w, peers, -1u);
     if (w->peers.count == 0) { /* the lesson is over: the memory is for others now */
-        pkt_pool_trim(w->pool);
         malloc_trim(0);
+        w->is_trimming = true;
+        worker__trim_buffers(w);
     }
 }
 

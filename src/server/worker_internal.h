@@ -107,8 +107,9 @@ struct worker {
     struct idmap tcps; /* conn id -> worker_tcp */
     uint32_t tcp_next_id;
     uint32_t tcp_pending_count;
-    mono_us now;     /* of this turn of the loop */
-    bool has_events; /* the control thread must be woken */
+    mono_us now;      /* of this turn of the loop */
+    bool is_trimming; /* nobody is here, but buffers are still out */
+    bool has_events;  /* the control thread must be woken */
     struct worker_input input;
     struct worker_output output;
     struct worker_meter meter; /* its atomics are read anywhere */
@@ -150,6 +151,8 @@ void worker__send(struct worker *w, const struct addr *from, const struct addr *
 /* worker_command.c */
 void worker__handle_command(struct worker *w, const struct media_command *command);
 void worker__remove_peer(struct worker *w, struct worker_peer *wp);
+/* Gives the buffers' memory back when the last peer has left and the last buffer has come back. */
+void worker__trim_buffers(struct worker *w);
 void worker__touch_peer_timer(struct worker *w, struct worker_peer *wp);
 
 /* worker_tcp.c */

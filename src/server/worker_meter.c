@@ -58,6 +58,7 @@ void worker__meter_turn(struct worker *w)
     sfu_node_stats(w->node, &core.node);
     udp_stats(w->udp, &core.udp);
     publish(m, &core);
+    atomic_store_explicit(&m->buffers_used, pkt_pool_used(w->pool), memory_order_relaxed);
 
     mono_us end = mono_now();
     bool has_slept = w->now - m->turn_end >= SLEPT_US;
@@ -115,6 +116,7 @@ void worker_gauges(const struct worker *w, struct worker_gauges *ret_gauges)
     g->turns = get(&m->turns);
     g->busy_us = get(&m->busy_us);
     g->delay_sum_us = get(&m->delay_sum_us);
+    g->buffers_used = get(&m->buffers_used);
     for (size_t i = 0; i <= WORKER_DELAY_BUCKETS; i++)
         g->delay_counts[i] = get(&m->delay_counts[i]);
     uint64_t words[WORKER_CORE_WORDS];

@@ -33,7 +33,7 @@ struct worker_meter {
     uint64_t rtp_out;             /* counted so far */
 
     /* Written by the worker, read anywhere: relaxed atomics, statistics only. */
-    _Atomic uint64_t turns, busy_us, delay_sum_us;
+    _Atomic uint64_t turns, busy_us, delay_sum_us, buffers_used;
     _Atomic uint64_t delay_counts[WORKER_DELAY_BUCKETS + 1];
     _Atomic uint64_t core[WORKER_CORE_WORDS];
 };
@@ -49,6 +49,7 @@ struct worker_gauges {
     uint64_t turns, busy_us, delay_sum_us;
     uint64_t delay_counts[WORKER_DELAY_BUCKETS + 1]; /* packets sent, not cumulative */
     struct worker_core_stats core;
+    uint64_t buffers_used; /* packet buffers, after the last turn */
 
     size_t commands_queued, events_queued, relays_queued, handovers_queued;
     bool has_socket; /* the kernel has told the following */
