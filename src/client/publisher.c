@@ -107,8 +107,10 @@ static void send_due(struct client_publisher *p, enum rtp_kind kind, mono_us now
 {
     const struct media_frame *head = NULL;
     struct media_frame frame;
+    /* A late picture is the source's to leave out; the sound's time is everybody's. */
+    bool is_clock = kind == RTP_KIND_AUDIO || !p->has_track[RTP_KIND_AUDIO];
     while ((head = media_feed_peek(p->feed, kind)) != NULL && p->base + head->pts <= now) {
-        if (now - (p->base + head->pts) > LATE_MAX) {
+        if (is_clock && now - (p->base + head->pts) > LATE_MAX) {
             p->base = now - head->pts; /* for sound and picture alike */
             p->stats.clock_jumps++;
         }
@@ -139,6 +141,7 @@ int client_publisher_run(struct client_publisher *p, mono_us now, struct media_e
     if (!p->is_started)
         return 0;
     pass_keyframe_wish(p, is_active);
+    media_feed_set_due(p->feed, now - p->base);
     send_due(p, RTP_KIND_AUDIO, now);
     send_due(p, RTP_KIND_VIDEO, now);
     return media_feed_state(p->feed, ret_error);
@@ -148,4 +151,5 @@ void client_publisher_stats(const struct client_publisher *p,
                             struct client_publisher_stats *ret_stats)
 {
     *ret_stats = p->stats;
+    ret_stats->left_out_pictures = media_feed_left_out(p->feed);
 }

@@ -34,6 +34,7 @@ struct client_publisher_stats {
     uint64_t audio_frames, video_frames; /* sent */
     uint64_t missed_frames;              /* due while the connection was away */
     uint64_t clock_jumps;                /* the source could not keep up */
+    uint64_t left_out_pictures;          /* decoding and encoding could not keep up */
 };
 void client_publisher_stats(const struct client_publisher *p,
                             struct client_publisher_stats *ret_stats);

@@ -158,3 +158,13 @@ void media_feed_want_keyframe(struct media_feed *f)
 {
     media_source_want_keyframe(f->source);
 }
+
+void media_feed_set_due(struct media_feed *f, mono_us pts)
+{
+    media_source_set_due(f->source, pts);
+}
+
+uint64_t media_feed_left_out(const struct media_feed *f)
+{
+    return media_source_left_out(f->source);
+}

@@ -29,5 +29,8 @@ bool media_feed_take(struct media_feed *f, enum rtp_kind kind, struct media_fram
 int media_feed_state(struct media_feed *f, struct media_error *ret_error);
 
 void media_feed_want_keyframe(struct media_feed *f);
+/* media_source_set_due(), media_source_left_out(). */
+void media_feed_set_due(struct media_feed *f, mono_us pts);
+uint64_t media_feed_left_out(const struct media_feed *f);
 
 #endif

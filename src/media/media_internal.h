@@ -46,6 +46,10 @@ struct media_video {
     int scaler_width, scaler_height, scaler_format;
     uint16_t width, height; /* as encoded, upright */
     int64_t pts_last;       /* of the encoder, ms */
+
+    /* When it is too slow. */
+    bool is_waiting_for_key;
+    mono_us shown_last; /* MONO_NEVER = none yet */
 };
 
 struct media_audio {
@@ -86,6 +90,8 @@ struct media_source {
     /* Any thread. */
     _Atomic bool is_keyframe_wanted;
     _Atomic bool is_interrupted;
+    _Atomic mono_us due; /* MONO_NEVER = not known */
+    _Atomic uint64_t left_out;
 };
 
 MUST_CHECK int media__fail(struct media_error *error, int code, const char *form, ...)
@@ -95,6 +101,9 @@ const char *media__av_text(int av_error, char buf[AV_ERROR_MAX_STRING_SIZE]);
 
 /* Stream time to time since the start of the source. */
 mono_us media__time(const struct media_source *s, const AVStream *stream, int64_t ts);
+
+/* Back to the beginning. Negative libav error. */
+MUST_CHECK int media__rewind(struct media_source *s);
 
 /* Copies a frame into the queue. -ENOMEM, ERR_LIMIT. */
 MUST_CHECK int media__emit(struct media_source *s, const struct media_frame *frame);
@@ -115,8 +124,15 @@ MUST_CHECK int media__video_open(struct media_source *s, AVStream *stream,
 MUST_CHECK int media__video_push(struct media_video *v, AVPacket *packet);
 void media__video_close(struct media_video *v);
 
+/* Whether a packet is decoded, and a decoded picture encoded, or left out because it is late. */
+bool media__late_takes_packet(struct media_video *v, const AVPacket *packet);
+bool media__late_takes_picture(struct media_video *v, mono_us pts);
+
 /* Whether the stream can be sent as it is; then `ret_codec` is set. */
-bool media__video_can_pass(AVStream *stream, enum rtp_codec *ret_codec);
+bool media__video_can_pass(struct media_source *s, AVStream *stream, enum rtp_codec *ret_codec);
+/* Keyframes more than 2 s apart, as far as an index or the beginning of a file tells; a live stream
+ * is taken as it is. */
+bool media__has_rare_keyframes(struct media_source *s, AVStream *stream);
 /* How often the picture has to be turned right by 90 degrees to be seen upright: 0 .. 3. */
 int media__quarter_turns(const AVStream *stream);
 /* Turns a YUV 4:2:0 picture into `to`, whose sides fit. */

@@ -10,28 +10,6 @@
 #define NAL_IDR 5
 #define NAL_SPS 7
 
-/* Whoever joins waits for the next keyframe of a passed stream; longer than this is too long. */
-#define KEYFRAME_GAP_MAX MONO_S(5)
-
-/* As far as the file's index knows; a stream without one counts as good. */
-static bool has_rare_keyframes(AVStream *stream)
-{
-    int count = avformat_index_get_entries_count(stream);
-    int64_t last = stream->start_time != AV_NOPTS_VALUE ? stream->start_time : 0;
-    int64_t end = stream->duration > 0 ? last + stream->duration : last;
-    int64_t gap = 0;
-    for (int i = 0; i < count; i++) {
-        const AVIndexEntry *e = avformat_index_get_entry(stream, i);
-        if (e == NULL || (e->flags & AVINDEX_KEYFRAME) == 0)
-            continue;
-        gap = TK_MAX(gap, e->timestamp - last);
-        last = e->timestamp;
-    }
-    if (count > 0)
-        gap = TK_MAX(gap, end - last);
-    return av_rescale_q(gap, stream->time_base, AV_TIME_BASE_Q) > KEYFRAME_GAP_MAX;
-}
-
 /* Browsers decode 8-bit 4:2:0 of these profiles, without reordering. */
 static bool can_pass_h264(const AVCodecParameters *par)
 {
@@ -44,10 +22,20 @@ static bool can_pass_h264(const AVCodecParameters *par)
     return is_known && is_420 && is_progressive && par->video_delay == 0 && par->extradata_size > 4;
 }
 
-bool media__video_can_pass(AVStream *stream, enum rtp_codec *ret_codec)
+/* Schools' lines and old classroom machines have to take what passes. */
+static bool is_small_enough(const struct media_source *s, const AVStream *stream)
 {
     const AVCodecParameters *par = stream->codecpar;
-    if (media__quarter_turns(stream) != 0 || has_rare_keyframes(stream))
+    int64_t bps = par->bit_rate > 0 ? par->bit_rate : s->format->bit_rate;
+    return TK_MIN(par->width, par->height) <= s->config.pass_height_max &&
+           bps <= s->config.pass_bps_max;
+}
+
+bool media__video_can_pass(struct media_source *s, AVStream *stream, enum rtp_codec *ret_codec)
+{
+    const AVCodecParameters *par = stream->codecpar;
+    if (media__quarter_turns(stream) != 0 || !is_small_enough(s, stream) ||
+        media__has_rare_keyframes(s, stream))
         return false;
     if (par->codec_id == AV_CODEC_ID_VP8) {
         *ret_codec = RTP_CODEC_VP8;

@@ -172,6 +172,8 @@ struct media_source_config media_source_config_default(const char *url)
         .has_video = true,
         .may_pass_through = true,
         .height_max = 720,
+        .pass_height_max = 1080,
+        .pass_bps_max = 6000000,
         .fps_max = 30,
     };
 }
@@ -185,6 +187,7 @@ int media_source_open(const struct media_source_config *config, struct media_sou
     struct media_source *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return -ENOMEM;
+    atomic_init(&s->due, MONO_NEVER);
     s->config = *config;
     s->url = strdup(config->url);
     s->config.url = s->url;
@@ -271,6 +274,15 @@ static int broken_error(const struct media_source *s, int av_error, struct media
                                                              : media__av_text(av_error, text));
 }
 
+int media__rewind(struct media_source *s)
+{
+    s->deadline = mono_now() + MEDIA_STALL_MAX;
+    int err = avformat_seek_file(s->format, -1, INT64_MIN, s->start, s->start, 0);
+    return err >= 0
+               ? err
+               : av_seek_frame(s->format, -1, s->start, AVSEEK_FLAG_BACKWARD | AVSEEK_FLAG_BYTE);
+}
+
 /* The end of the file: 0 = no more, 1 = the next round begins. */
 static int end_of_round(struct media_source *s, struct media_error *error)
 {
@@ -286,11 +298,7 @@ static int end_of_round(struct media_source *s, struct media_error *error)
         return 0;
     s->round_frames = 0;
     s->offset = s->end;
-    s->deadline = mono_now() + MEDIA_STALL_MAX;
-    err = avformat_seek_file(s->format, -1, INT64_MIN, s->start, s->start, 0);
-    if (err < 0)
-        err = av_seek_frame(s->format, -1, s->start, AVSEEK_FLAG_BACKWARD | AVSEEK_FLAG_BYTE);
-    if (err < 0)
+    if (media__rewind(s) < 0)
         return media__fail(error, ERR_MEDIA_OPEN, "%s: cannot be read again from the start",
                            s->url);
     return 1;
@@ -330,6 +338,16 @@ int media_source_next(struct media_source *s, struct media_frame *ret_frame,
 void media_source_want_keyframe(struct media_source *s)
 {
     atomic_store(&s->is_keyframe_wanted, true);
+}
+
+void media_source_set_due(struct media_source *s, mono_us pts)
+{
+    atomic_store_explicit(&s->due, pts, memory_order_relaxed);
+}
+
+uint64_t media_source_left_out(const struct media_source *s)
+{
+    return atomic_load_explicit(&s->left_out, memory_order_relaxed);
 }
 
 void media_source_interrupt(struct media_source *s)

@@ -25,6 +25,8 @@ struct media_source_config {
     bool is_looping;
     bool has_audio, has_video; /* what is wanted of it */
     bool may_pass_through;     /* false: always decode and encode */
+    uint16_t pass_height_max;  /* passed through: the shorter side; beyond it, encoded */
+    uint32_t pass_bps_max;     /* the same for the bitrate, as far as the file tells */
     uint16_t height_max;       /* of encoded pictures; larger ones are scaled down */
     uint16_t fps_max;          /* of encoded pictures */
     uint32_t video_bps;        /* 0 = by size */
@@ -77,6 +79,10 @@ MUST_CHECK int media_source_next(struct media_source *s, struct media_frame *ret
 
 /* The next picture that is encoded becomes a keyframe; any thread. */
 void media_source_want_keyframe(struct media_source *s);
+/* What is due now: encoding that falls behind it leaves out pictures, never sound; any thread. */
+void media_source_set_due(struct media_source *s, mono_us pts);
+/* Pictures left out so far; any thread. */
+uint64_t media_source_left_out(const struct media_source *s);
 /* Makes a blocked call return ERR_CLOSED, and all later ones; any thread. */
 void media_source_interrupt(struct media_source *s);
 

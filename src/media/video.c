@@ -146,6 +146,8 @@ static int encode(struct media_video *v, mono_us pts)
     int64_t spacing_ms = 1000 / v->source->config.fps_max - 3;
     if (v->pts_last != INT64_MIN && pts_ms < v->pts_last + spacing_ms)
         return 0;
+    if (!media__late_takes_picture(v, pts))
+        return 0;
     v->pts_last = pts_ms;
     int err = scale(v);
     if (err < 0)
@@ -183,10 +185,11 @@ int media__video_open(struct media_source *s, AVStream *stream, struct media_err
     v->stream = stream;
     v->codec = RTP_CODEC_VP8;
     v->pts_last = INT64_MIN;
+    v->shown_last = MONO_NEVER;
     if (stream->codecpar->width <= 0 || stream->codecpar->height <= 0)
         return media__fail(error, ERR_MEDIA_CODEC, "%s: stream %d: %s: the picture has no size",
                            s->url, stream->index, avcodec_get_name(stream->codecpar->codec_id));
-    if (s->config.may_pass_through && media__video_can_pass(stream, &v->codec)) {
+    if (s->config.may_pass_through && media__video_can_pass(s, stream, &v->codec)) {
         v->is_passed = true;
         int err = media__pass_open(v);
         char text[AV_ERROR_MAX_STRING_SIZE];
@@ -208,6 +211,8 @@ int media__video_push(struct media_video *v, AVPacket *packet)
 {
     if (v->is_passed)
         return media__pass_push(v, packet);
+    if (packet != NULL && !media__late_takes_packet(v, packet))
+        return 0;
     int err = avcodec_send_packet(v->decoder, packet);
     if (err >= 0)
         err = take_decoded(v);

@@ -18,6 +18,7 @@
 #define TOKEN_TTL_S    (6 * 3600)
 #define LEAVE_TIME_MAX MONO_S(2)
 #define EXIT_USAGE     2
+#define LEFT_OUT_NOTED 30 /* pictures; a few are a hiccup */
 
 static const char usage[] =
     "usage: tongke publish FILE|URL --room ROOM [options]\n"
@@ -36,7 +37,7 @@ static const char usage[] =
     "  --screen             as a screen share, not as camera and microphone\n"
     "  --no-audio, --no-video\n"
     "  --transcode          decodes and encodes even what could pass as it is\n"
-    "  --max-height N       largest encoded picture (720)\n"
+    "  --max-height N       largest picture (720; 1080 where it passes as it is)\n"
     "  --tcp                media over TCP only\n"
     "  --insecure           wss: accepts any certificate\n";
 
@@ -158,7 +159,6 @@ static int read_options(int argc, char **argv, struct publish_options *o)
         .identity = "publisher",
         .api_key = env_or("TONGKE_API_KEY", "devkey"),
         .api_secret = env_or("TONGKE_API_SECRET", "secret"),
-        .height_max = 720,
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         options[i] = rows[i].option;
@@ -247,7 +247,8 @@ static int open_source(const struct publish_options *o, struct media_source **re
     config.has_audio = !o->has_no_audio;
     config.has_video = !o->has_no_video;
     config.may_pass_through = !o->is_transcoding;
-    config.height_max = o->height_max;
+    if (o->height_max != 0)
+        config.height_max = config.pass_height_max = o->height_max;
     is_opening = 1;
     int err = media_source_open(&config, ret_source, &error);
     is_opening = 0;
@@ -290,10 +291,23 @@ static void say_goodbye(struct client_hub *hub, struct client *c)
         client_hub_poll(hub, MONO_MS(5));
 }
 
+/* Said once: what the viewers see is not what the file has. */
+static void note_slowness(const struct client_publisher *p, bool *was_noted)
+{
+    struct client_publisher_stats stats;
+    client_publisher_stats(p, &stats);
+    if (*was_noted || stats.left_out_pictures < LEFT_OUT_NOTED)
+        return;
+    *was_noted = true;
+    printf("note: this machine is too slow for every picture; a smaller --max-height helps\n");
+    fflush(stdout);
+}
+
 static int run(const char *url, struct client_hub *hub, struct client *c,
                struct client_publisher *p)
 {
     struct media_error error;
+    bool was_noted = false;
     for (;;) {
         client_hub_poll(hub, MONO_MS(5));
         if (handle_events(c) != 0) {
@@ -301,6 +315,7 @@ static int run(const char *url, struct client_hub *hub, struct client *c,
             return 1;
         }
         int state = is_stopped ? 1 : client_publisher_run(p, mono_now(), &error);
+        note_slowness(p, &was_noted);
         if (state == 0)
             continue;
         if (state < 0)
