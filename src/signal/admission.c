@@ -11,12 +11,6 @@ void signal_set_load(struct signal *s, const uint16_t *loads, enum signal_admiss
     s->admission = admission;
 }
 
-void signal__remember_member(struct signal_room *room, const char *identity)
-{
-    if (strmap_get(&room->members, identity) == NULL)
-        IGNORE(strmap_put(&room->members, identity, room)); /* then it counts as new next time */
-}
-
 static bool has_room_for_one(const struct signal *s)
 {
     uint32_t max = s->config.server_participant_count_max;

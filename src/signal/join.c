@@ -207,6 +207,8 @@ static int send_join(struct signal_participant *p)
     join.room = &room;
     join.participant = &self;
     join.server_info = &info;
+    Livekit__ClientConfiguration client;
+    signal__way_fill(p, &client, &join.client_configuration);
     join.server_version = info.version;
     join.subscriber_primary = !p->is_v1;
     join.ping_interval = SIGNAL_PING_INTERVAL_S;

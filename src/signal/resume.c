@@ -15,6 +15,8 @@ static int send_reconnect(struct signal_participant *p)
     Livekit__ReconnectResponse body = LIVEKIT__RECONNECT_RESPONSE__INIT;
     signal__server_info(p->room->signal, &info);
     body.server_info = &info;
+    Livekit__ClientConfiguration client;
+    signal__way_fill(p, &client, &body.client_configuration);
     body.last_message_seq = p->reliable.last_sequence;
     int err = signal__ice_servers_fill(p, &arena, &body.n_ice_servers, &body.ice_servers);
     if (err == 0) {

@@ -31,8 +31,22 @@ _Static_assert(sizeof(SIGNAL_WORKER_LETTERS) == SFU_WORKERS_MAX + 1, "one letter
 MUST_CHECK int signal__admit_room(const struct signal *s, const char *room);
 MUST_CHECK int signal__admit_participant(const struct signal *s, const char *room,
                                          const char *identity);
+
+/* ---- way.c ---- */
+
+enum signal_way { SIGNAL_WAY_ANY, SIGNAL_WAY_TCP, SIGNAL_WAY_TLS, SIGNAL_WAY_COUNT_ };
+
 /* From now on the identity may come back however full the server is. */
 void signal__remember_member(struct signal_room *room, const char *identity);
+/* From its next description on. */
+void signal__set_way(struct signal_participant *p, enum signal_way way);
+enum signal_way signal__way_of(const struct signal_participant *p);
+/* Tells the client to use the relay only, where that is its way; else leaves `ret_place` alone. */
+void signal__way_fill(const struct signal_participant *p, Livekit__ClientConfiguration *ret_message,
+                      Livekit__ClientConfiguration **ret_place);
+/* The addresses it is told of; SIGNAL_CANDIDATES_MAX at most. */
+size_t signal__way_candidates(const struct signal_participant *p, uint8_t worker,
+                              struct addr *candidates);
 
 /* ---- room.c ---- */
 

@@ -13,6 +13,16 @@ static void leave(struct signal_participant *p, Livekit__DisconnectReason reason
         signal__participant_remove(p, reason, false);
 }
 
+static void switch_protocol(struct signal_participant *p, Livekit__CandidateProtocol protocol)
+{
+    if (protocol == LIVEKIT__CANDIDATE_PROTOCOL__TCP)
+        signal__set_way(p, SIGNAL_WAY_TCP);
+    else if (protocol == LIVEKIT__CANDIDATE_PROTOCOL__TLS)
+        signal__set_way(p, SIGNAL_WAY_TLS);
+    else
+        signal__set_way(p, SIGNAL_WAY_ANY);
+}
+
 void signal__simulate(struct signal_participant *p, const Livekit__SimulateScenario *scenario)
 {
     switch (scenario->scenario_case) {
@@ -33,8 +43,11 @@ void signal__simulate(struct signal_participant *p, const Livekit__SimulateScena
         leave(p, LIVEKIT__DISCONNECT_REASON__SERVER_SHUTDOWN,
               LIVEKIT__LEAVE_REQUEST__ACTION__RECONNECT);
         break;
-    case LIVEKIT__SIMULATE_SCENARIO__SCENARIO_MIGRATION:
     case LIVEKIT__SIMULATE_SCENARIO__SCENARIO_SWITCH_CANDIDATE_PROTOCOL:
+        switch_protocol(p, scenario->switch_candidate_protocol);
+        leave(p, LIVEKIT__DISCONNECT_REASON__MIGRATION, LIVEKIT__LEAVE_REQUEST__ACTION__RESUME);
+        break;
+    case LIVEKIT__SIMULATE_SCENARIO__SCENARIO_MIGRATION:
         leave(p, LIVEKIT__DISCONNECT_REASON__MIGRATION, LIVEKIT__LEAVE_REQUEST__ACTION__RESUME);
         break;
     case LIVEKIT__SIMULATE_SCENARIO__SCENARIO_DISCONNECT_SIGNAL_ON_RESUME:

@@ -406,7 +406,7 @@ struct signal_room {
     bool had_participant, is_ruled, is_closing;
     struct list participants;
     struct strmap by_identity, by_track_sid;
-    struct strmap members;    /* identities that have been in it, to the room itself */
+    struct strmap members;    /* identities that have been in it, to their way (way.c) */
     struct signal_bits slots; /* in use */
     uint32_t participant_count;
     mono_us due; /* when signal__room_tick() has work */

@@ -137,7 +137,7 @@ void signal__transport_set_remote(struct signal_transport *t, const struct sdp_t
 void signal__transport_local(struct signal_transport *t, struct sdp_local *ret_local,
                              struct addr *candidates)
 {
-    struct signal_config *config = &t->participant->room->signal->config;
+    const struct signal_config *config = &t->participant->room->signal->config;
     *ret_local = (struct sdp_local){.ufrag = t->ufrag,
                                     .pwd = t->pwd,
                                     .fingerprint_sha256 = config->fingerprint_sha256,
@@ -145,9 +145,7 @@ void signal__transport_local(struct signal_transport *t, struct sdp_local *ret_l
                                     .is_ice_lite = true,
                                     .session_id = t->sdp_id,
                                     .version = ++t->sdp_version};
-    for (size_t i = 0; i < config->candidate_count; i++)
-        if (config->candidates[i].worker == t->worker)
-            candidates[ret_local->candidate_count++] = config->candidates[i].addr;
+    ret_local->candidate_count = signal__way_candidates(t->participant, t->worker, candidates);
 }
 
 int signal__transport_add_section(struct signal_transport *t, struct signal_section **ret_section)

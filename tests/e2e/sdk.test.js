@@ -86,6 +86,53 @@ for (const single of [true, false]) {
   });
 }
 
+test('six send and receive picture and sound', async () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const all = await Promise.all(names.map((name) => joinPage('six', name)));
+  const small = [{ resolution: { width: 320, height: 180, frameRate: 8 } }, { simulcast: false }];
+  for (const page of all)
+    await page.evaluate(async (options) => {
+      await window.room.localParticipant.setMicrophoneEnabled(true);
+      await window.room.localParticipant.setCameraEnabled(true, ...options);
+    }, small);
+  const missing = async (page, self) => {
+    const rest = [];
+    for (const name of names.filter((n) => n !== self)) {
+      const [camera, microphone] = await Promise.all([inbound(page, name, 'camera'), inbound(page, name, 'microphone')]);
+      if (!(camera?.framesDecoded > 10 && microphone?.packets > 50 && microphone.energy > 0)) rest.push(name);
+    }
+    return rest;
+  };
+  for (const [i, page] of all.entries())
+    await until(`${names[i]} sees and hears everybody`, async () => {
+      const rest = await missing(page, names[i]);
+      if (rest.length > 0) throw new Error(`not ${rest}`);
+      return true;
+    }, 60000);
+});
+
+for (const single of [true, false]) {
+  test(`force-tcp, ${single ? 'single' : 'dual'} connection`, async () => {
+    const name = `tcp-${single}`;
+    const a = await joinPage(name, 'a', { roomOptions: { singlePeerConnection: single } });
+    const b = await joinPage(name, 'b', { roomOptions: { singlePeerConnection: single } });
+    await publish(a);
+    await publish(b);
+    await playing(a, 'b');
+    await playing(b, 'a');
+    assert.ok((await a.evaluate(() => window.protocols())).every((p) => p === 'udp'));
+    const sid = await a.evaluate(() => window.room.localParticipant.sid);
+    await a.evaluate(() => window.room.simulateScenario('force-tcp'));
+    await until('a new session over TCP', () => a.evaluate(async (old) => {
+      const found = await window.protocols();
+      return window.room.localParticipant.sid !== old && found.length > 0 && found.every((p) => p === 'tcp');
+    }, sid), 40000);
+    await playing(a, 'b');
+    await playing(b, 'a');
+    assert.ok((await b.evaluate(() => window.protocols())).every((p) => p === 'udp'));
+  });
+}
+
 test('each simulcast layer arrives in its size', async () => {
   const a = await joinPage('layers', 'a');
   await publish(a);

@@ -31,10 +31,12 @@ export class SdkPages {
   static async start(browser) {
     const pages = new SdkPages();
     pages.browser = browser;
-    const sdk = readFileSync(path.join(root, 'tests/e2e/node_modules/livekit-client/dist/livekit-client.umd.js'));
+    const dist = path.join(root, 'tests/e2e/node_modules/livekit-client/dist');
+    const sdk = readFileSync(path.join(dist, 'livekit-client.umd.js'));
+    const worker = readFileSync(path.join(dist, 'livekit-client.e2ee.worker.js'));
     const helper = readFileSync(path.join(root, 'tests/e2e/lib/sdk-page.js'));
     pages.server = http.createServer((request, response) => {
-      const files = { '/sdk.js': sdk, '/page.js': helper };
+      const files = { '/sdk.js': sdk, '/page.js': helper, '/e2ee.worker.js': worker };
       if (files[request.url]) {
         response.setHeader('content-type', 'text/javascript');
         response.end(files[request.url]);

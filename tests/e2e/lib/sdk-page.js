@@ -1,9 +1,14 @@
 // Runs in the browser: a room on window.room, what happened to it on window.seen, and figures about tracks.
 /* global LivekitClient */
-window.seen = { data: [], rpc: [], texts: [], bytes: [], states: [], mutes: [] };
+window.seen = { data: [], rpc: [], texts: [], bytes: [], states: [], mutes: [], keyErrors: 0 };
 
 window.join = async (url, token, options = {}) => {
-  const { roomOptions = {}, connectOptions = {} } = options;
+  const { roomOptions = {}, connectOptions = {}, key } = options;
+  if (key) {
+    const keyProvider = new LivekitClient.ExternalE2EEKeyProvider();
+    await keyProvider.setKey(key);
+    roomOptions.encryption = { keyProvider, worker: new Worker('/e2ee.worker.js') };
+  }
   const room = new LivekitClient.Room(roomOptions);
   window.room = room;
   const { RoomEvent } = LivekitClient;
@@ -26,6 +31,8 @@ window.join = async (url, token, options = {}) => {
     window.seen.bytes.push({ size: parts.reduce((sum, part) => sum + part.length, 0), from: from.identity });
   });
   room.registerRpcMethod('double', async (call) => String(Number(call.payload) * 2));
+  room.on(RoomEvent.EncryptionError, () => window.seen.keyErrors++);
+  if (key) await room.setE2EEEnabled(true);
   await room.connect(url, token, connectOptions);
   return room.localParticipant.sid;
 };
@@ -81,6 +88,19 @@ window.framesSent = async (source) => {
     if (stat.type === 'outbound-rtp') most = Math.max(most, stat.framesSent ?? 0);
   });
   return most;
+};
+
+/** What the local and remote ends of every selected pair of candidates speak: "udp", "tcp". */
+window.protocols = async () => {
+  const { publisher, subscriber } = window.room.engine.pcManager;
+  const found = [];
+  for (const transport of [publisher, subscriber]) {
+    const report = await transport?.getStats();
+    const pairs = new Set();
+    report?.forEach((stat) => stat.type === 'transport' && stat.selectedCandidatePairId && pairs.add(stat.selectedCandidatePairId));
+    for (const id of pairs) found.push(report.get(report.get(id).remoteCandidateId).protocol);
+  }
+  return found;
 };
 
 /** The SRTP profile of every connection that the page has. */

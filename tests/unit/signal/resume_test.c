@@ -355,6 +355,72 @@ static void rooms_end_after_their_timeouts(void **state)
     world_fini(&w);
 }
 
+static void switch_protocol(struct client *c, Livekit__CandidateProtocol protocol)
+{
+    Livekit__SimulateScenario body = LIVEKIT__SIMULATE_SCENARIO__INIT;
+    body.scenario_case = LIVEKIT__SIMULATE_SCENARIO__SCENARIO_SWITCH_CANDIDATE_PROTOCOL;
+    body.switch_candidate_protocol = protocol;
+    Livekit__SignalRequest request = LIVEKIT__SIGNAL_REQUEST__INIT;
+    request.message_case = REQUEST(SIMULATE);
+    request.simulate = &body;
+    client_send(c, &request);
+    assert_true(c->is_closed);
+}
+
+/* The world's signalling anew, where media can be had over TCP too, and over `relay` (NULL: no). */
+static void restart_with_ways(const char *relay)
+{
+    struct signal_config *config = &w.config;
+    signal_destroy(w.signal);
+    config->candidates[1] = config->candidates[0];
+    config->candidates[1].addr.proto = ADDR_PROTO_TCP;
+    config->candidate_count = 2;
+    config->ice_server_count = relay != NULL;
+    if (relay != NULL)
+        strcpy(config->ice_servers[0].url, relay);
+    assert_int_equal(signal_create(config, w.now, w.wall, &w.signal), 0);
+}
+
+/* Whoever asks for another way gets it on a resume and as a new participant, and nobody else. */
+static void another_way(Livekit__CandidateProtocol protocol, const char *relay, bool has_udp,
+                        bool has_force)
+{
+    world_init(&w, 1);
+    restart_with_ways(relay);
+    struct client *a = client_new(&w, "anna", "r1"), *b = client_new(&w, "bert", "r1");
+    assert_int_equal(client_join(a, true), 0);
+    assert_int_equal(client_join(b, true), 0);
+    client_publish(a, "cam", true, LIVEKIT__TRACK_SOURCE__CAMERA, 1);
+    assert_non_null(strstr(client_last(a, RESPONSE(ANSWER))->answer->sdp, " udp "));
+    assert_non_null(strstr(client_last(a, RESPONSE(ANSWER))->answer->sdp, " tcp "));
+    switch_protocol(a, protocol);
+    client_forget_frames(a);
+    assert_int_equal(client_resume(a), 0);
+    const Livekit__ClientConfiguration *told = a->frames[0]->reconnect->client_configuration;
+    assert_int_equal(told != NULL && told->force_relay == LIVEKIT__CLIENT_CONFIG_SETTING__ENABLED,
+                     has_force);
+    strcpy(a->ufrag, "restart1");
+    client_offer(a);
+    const char *sdp = client_last(a, RESPONSE(ANSWER))->answer->sdp;
+    assert_int_equal(strstr(sdp, " udp ") != NULL, has_udp);
+    assert_non_null(strstr(sdp, " tcp "));
+    struct client *again = client_new(&w, "anna", "r1");
+    assert_int_equal(client_join(again, true), 0);
+    assert_int_equal(again->frames[0]->join->client_configuration != NULL, has_force);
+    client_publish(b, "cam", true, LIVEKIT__TRACK_SOURCE__CAMERA, 1);
+    assert_non_null(strstr(client_last(b, RESPONSE(ANSWER))->answer->sdp, " udp "));
+    world_fini(&w);
+}
+
+static void another_way_for_media(void **state)
+{
+    (void)state;
+    another_way(LIVEKIT__CANDIDATE_PROTOCOL__TCP, NULL, false, false);
+    another_way(LIVEKIT__CANDIDATE_PROTOCOL__TLS, "turns:relay.example:443", true, true);
+    another_way(LIVEKIT__CANDIDATE_PROTOCOL__TLS, "turn:relay.example:3478", false, false);
+    another_way(LIVEKIT__CANDIDATE_PROTOCOL__UDP, NULL, true, false);
+}
+
 static void simulate(int which, int action)
 {
     struct client *a, *b;
@@ -393,6 +459,7 @@ static void scenarios(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_way_for_media),
         cmocka_unit_test(resume_single),
         cmocka_unit_test(resume_dual),
         cmocka_unit_test(a_late_resume_is_told_to_start_anew),
