@@ -113,22 +113,28 @@ void client__lost(struct client *c, bool is_fresh, const char *why)
 void client__on_ws_closed(struct client *c, unsigned status, const char *why)
 {
     bool is_refused = status >= 400 && status < 500 && status != 404 && status != 429;
+    if (!c->is_leaving && (is_refused || (status >= 400 && !c->was_joined))) {
+        client__refusal_note(&c->ws.refusal, status);
+        return;
+    }
     c->opened_at = 0;
     if (c->is_leaving)
         client__closed(c, 1, "left");
-    else if (is_refused)
-        client__closed(c, 0, "the server refuses: HTTP %u", status);
-    else if (status >= 400 && !c->was_joined)
-        client__closed(c, 0, "the server refuses: HTTP %u", status);
     else if (c->state != CLIENT_STATE_WAITING || c->retry_at == MONO_NEVER)
         client__lost(c, !c->is_resuming && c->state == CLIENT_STATE_WAITING, why);
+}
+
+void client__on_refused(struct client *c, unsigned status, const char *why)
+{
+    c->opened_at = 0;
+    client__closed(c, 0, "the server refuses: HTTP %u%s%s", status, *why != '\0' ? ": " : "", why);
 }
 
 /* ---- coming in ---- */
 
 static void open_socket(struct client *c, mono_us now)
 {
-    char *path = client__join_path(c);
+    char *path = client__join_path(c, false);
     c->retry_at = MONO_NEVER; /* until this attempt has failed */
     c->opened_at = now;
     client__ws_drop(&c->ws);
@@ -224,7 +230,11 @@ void client__on_media_up(struct client *c)
 
 static void tick_signalling(struct client *c, mono_us now)
 {
-    if (c->opened_at != 0 && now - c->opened_at > FIRST_MESSAGE_MAX) {
+    bool is_late = c->opened_at != 0 && now - c->opened_at > FIRST_MESSAGE_MAX;
+    client__refusal_tick(c, is_late);
+    if (c->state == CLIENT_STATE_CLOSED)
+        return;
+    if (is_late) {
         c->opened_at = 0;
         client__ws_drop(&c->ws);
         client__lost(c, !c->is_resuming && c->was_joined, "the server does not answer");

@@ -45,8 +45,19 @@ struct client_fd {
 
 struct client_ws_out;
 
+/* refusal.c: a join that the server refused, while it is asked for the reason. */
+struct client_refusal {
+    unsigned status; /* HTTP; 0 = none */
+    struct lws *wsi;
+    bool was_asked, is_answered;
+    bool is_same; /* the answer is about this refusal */
+    size_t size;
+    char text[160];
+};
+
 struct client_ws {
     struct client *client; /* parent */
+    struct client_refusal refusal;
     struct lws *wsi;
     struct client_ws_out *head, *tail;
     size_t out_count;
@@ -64,6 +75,14 @@ void client__ws_drop(struct client_ws *ws);
 /* Queues one binary frame. ERR_LIMIT, ERR_STATE, -ENOMEM. */
 MUST_CHECK int client__ws_send(struct client_ws *ws, const void *data, size_t size);
 void client__ws_close_after_writing(struct client_ws *ws);
+
+/* A GET with `user` for client__refusal_event(). ERR_CLOSED when it fails at once. */
+MUST_CHECK int client__lws_get(struct client *c, const char *path, struct client_refusal *user,
+                               struct lws **ret_wsi);
+void client__refusal_note(struct client_refusal *r, unsigned status);
+void client__refusal_drop(struct client_refusal *r);
+/* Asks, and ends in client__on_refused(). */
+void client__refusal_tick(struct client *c, bool is_late);
 
 /* ---- link.c: the media transport ---- */
 
@@ -177,7 +196,7 @@ void client__send_leave(struct client *c);
 void client__send_ping(struct client *c, mono_us now);
 void client__send_offer(struct client *c, const char *sdp);
 /* The path with token and join_request; free() it. NULL = no memory. */
-char *client__join_path(const struct client *c);
+char *client__join_path(const struct client *c, bool is_question);
 
 /* ---- data.c ---- */
 
@@ -245,5 +264,6 @@ void client__on_resumed(struct client *c);
 void client__on_media_up(struct client *c);
 /* The signalling socket is gone; `status` is the HTTP status of a refusal, else 0. */
 void client__on_ws_closed(struct client *c, unsigned status, const char *why);
+void client__on_refused(struct client *c, unsigned status, const char *why);
 
 #endif

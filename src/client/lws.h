@@ -8,4 +8,8 @@
 #include <libwebsockets.h>
 #undef ERR_STATE
 
+/* refusal.c: the protocol of the question; `user` is struct client_refusal. */
+int client__refusal_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                          size_t size);
+
 #endif

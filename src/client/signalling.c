@@ -178,7 +178,7 @@ static char *encode_join(Livekit__JoinRequest *join)
     return text;
 }
 
-char *client__join_path(const struct client *c)
+char *client__join_path(const struct client *c, bool is_question)
 {
     Livekit__JoinRequest join = LIVEKIT__JOIN_REQUEST__INIT;
     Livekit__ClientInfo info = LIVEKIT__CLIENT_INFO__INIT;
@@ -201,7 +201,8 @@ char *client__join_path(const struct client *c)
         return NULL;
     struct strbuf path;
     strbuf_init(&path, 64 << 10);
-    strbuf_printf(&path, "%s/rtc/v1?access_token=%s&join_request=%s", c->prefix, c->token, encoded);
+    strbuf_printf(&path, "%s/rtc/v1%s?access_token=%s&join_request=%s", c->prefix,
+                  is_question ? "/validate" : "", c->token, encoded);
     free(encoded);
     return strbuf_take(&path);
 }

@@ -128,6 +128,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 static const struct lws_protocols protocols[] = {
     {.name = "tongke-client", .callback = on_event, .rx_buffer_size = 65536},
+    {.name = "tongke-refusal", .callback = client__refusal_event, .rx_buffer_size = 4096},
     {0},
 };
 
@@ -150,35 +151,42 @@ int client__lws_create(struct lws_context **ret_lws)
     return 0;
 }
 
-int client__ws_open(struct client_ws *ws, const char *path)
+static int connect_to(struct client *c, struct lws_client_connect_info *info, struct lws **ret_wsi)
 {
-    struct client *c = ws->client;
-    clear(ws);
-    int flags = 0;
-    if (c->is_tls)
-        flags = LCCSCF_USE_SSL;
-    if (c->is_tls && c->config.is_insecure)
-        flags |= LCCSCF_ALLOW_SELFSIGNED | LCCSCF_ALLOW_INSECURE |
-                 LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK | LCCSCF_ALLOW_EXPIRED;
     char host_port[280];
     snprintf(host_port, sizeof(host_port), "%s:%u", c->host, c->port);
-    struct lws_client_connect_info info = {
-        .context = c->hub->lws,
-        .address = c->host,
-        .host = host_port,
-        .origin = c->host,
-        .port = c->port,
-        .path = path,
-        .ssl_connection = flags,
-        .local_protocol_name = "tongke-client",
-        .userdata = ws,
-        .pwsi = &ws->wsi,
-    };
-    struct lws *wsi = lws_client_connect_via_info(&info);
+    if (c->is_tls)
+        info->ssl_connection = LCCSCF_USE_SSL;
+    if (c->is_tls && c->config.is_insecure)
+        info->ssl_connection |= LCCSCF_ALLOW_SELFSIGNED | LCCSCF_ALLOW_INSECURE |
+                                LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK | LCCSCF_ALLOW_EXPIRED;
+    info->context = c->hub->lws;
+    info->address = c->host;
+    info->host = host_port;
+    info->origin = c->host;
+    info->port = c->port;
+    info->pwsi = ret_wsi;
+    struct lws *wsi = lws_client_connect_via_info(info);
     if (wsi == NULL)
         return ERR_CLOSED;
-    ws->wsi = wsi;
+    *ret_wsi = wsi;
     return 0;
+}
+
+int client__ws_open(struct client_ws *ws, const char *path)
+{
+    clear(ws);
+    struct lws_client_connect_info info = {
+        .path = path, .local_protocol_name = "tongke-client", .userdata = ws};
+    return connect_to(ws->client, &info, &ws->wsi);
+}
+
+int client__lws_get(struct client *c, const char *path, struct client_refusal *user,
+                    struct lws **ret_wsi)
+{
+    struct lws_client_connect_info info = {
+        .path = path, .method = "GET", .local_protocol_name = "tongke-refusal", .userdata = user};
+    return connect_to(c, &info, ret_wsi);
 }
 
 void client__ws_drop(struct client_ws *ws)
@@ -188,6 +196,7 @@ void client__ws_drop(struct client_ws *ws)
         lws_set_timeout(ws->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
         ws->wsi = NULL;
     }
+    client__refusal_drop(&ws->refusal);
     clear(ws);
 }
 

@@ -97,7 +97,12 @@ static bool is_full(struct signal_room *room, const char *identity)
 static int check_policy(struct signal *s, struct joining *j)
 {
     const struct signal_grants *g = &j->claims.grants;
-    if (!signal__is_ruled(s, g->room) || s->policy.on_join == NULL)
+    if (s->policy.on_join == NULL)
+        return 0;
+    bool is_ruled = signal__is_ruled(s, g->room);
+    if (!is_ruled && g->lesson_id[0] != '\0') /* else it would be in a room without rules */
+        return join__refuse(j, ERR_ROOM_NOT_FOUND, 404, "there is no such lesson");
+    if (!is_ruled)
         return 0;
     int err = s->policy.on_join(s->policy.user, g);
     if (err == ERR_NOT_FOUND || err == ERR_ROOM_NOT_FOUND)

@@ -144,11 +144,43 @@ static void ends_with_a_reason(void **state)
                      2);
 }
 
+/* The program ends by itself with 1 and says these words. */
+static void expect_refusal(const char *options, const char *words)
+{
+    char command[1024], text[4096];
+    snprintf(command, sizeof(command),
+             "timeout 30 %s publish %s --url ws://127.0.0.1:%u --identity x %s 2>&1", IT_PROGRAM,
+             clip, world.server.http_port, options);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    size_t size = fread(text, 1, sizeof(text) - 1, f);
+    text[size] = '\0';
+    int status = pclose(f);
+    assert_int_equal(WEXITSTATUS(status), 1);
+    if (strstr(text, words) == NULL)
+        fail_msg("\"%s\" is not in: %s", words, text);
+}
+
+/* The status and the reason come from the server. */
+static void says_why_it_is_refused(void **state)
+{
+    (void)state;
+    it_world_start_with(&world, "limits: {participants: 1}\n", 1);
+    expect_refusal("--room r --api-secret of-somebody-else",
+                   "refuses: HTTP 401: invalid authorization token");
+    expect_refusal("--room no-lesson --role lecture", "refuses: HTTP 404: there is no such lesson");
+    struct it_site *first = it_site_join(&world, "r", "first", NULL, NULL);
+    assert_true(it_run(&world, it_is_active, first, MONO_S(20)));
+    expect_refusal("--room r", "refuses: HTTP 503: ");
+    it_world_stop(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(publishes_in_sync, clean),
         cmocka_unit_test(ends_with_a_reason),
+        cmocka_unit_test_teardown(says_why_it_is_refused, clean),
     };
     return cmocka_run_group_tests(tests, make_clip, remove_clip);
 }
