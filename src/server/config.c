@@ -94,6 +94,8 @@ static const struct key_row key_rows[] = {
      "the API key whose secret signs the webhooks"},
 };
 
+_Static_assert(ARRAY_COUNT(key_rows) <= CONFIG_KEYS_MAX, "a line for every key");
+
 void config_default(struct config *ret_config)
 {
     *ret_config = (struct config){
@@ -159,7 +161,8 @@ static void read_int(struct reader *r, const struct key_row *row, const yaml_nod
     errno = 0;
     long long value = text != NULL ? strtoll(text, &end, 10) : 0;
     if (text == NULL || end == text || *end != '\0' || errno != 0)
-        problem(r, node, row->path, "a whole number is needed");
+        problem(r, node, row->path, "a whole number is needed, %" PRId64 "..%" PRId64, row->min,
+                row->max);
     else if (value < row->min || value > row->max)
         problem(r, node, row->path, "%lld is not in %" PRId64 "..%" PRId64, value, row->min,
                 row->max);
@@ -250,6 +253,9 @@ static void read_api_key(struct reader *r, const yaml_node_t *name, const yaml_n
         c->key_count++;
 }
 
+static void check_repeated(struct reader *r, const yaml_node_t *map, const yaml_node_pair_t *pair,
+                           const char *prefix);
+
 static void read_api_keys(struct reader *r, const struct key_row *row, const yaml_node_t *node)
 {
     r->config->key_count = 0;
@@ -258,9 +264,11 @@ static void read_api_keys(struct reader *r, const struct key_row *row, const yam
         return;
     }
     for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top;
-         p++)
+         p++) {
+        check_repeated(r, node, p, row->path);
         read_api_key(r, yaml_document_get_node(&r->document, p->key),
                      yaml_document_get_node(&r->document, p->value));
+    }
 }
 
 static void read_ice_server(struct reader *r, const yaml_node_t *node)
@@ -353,6 +361,7 @@ static void read_pair(struct reader *r, const yaml_node_pair_t *pair, const char
     for (size_t i = 0; i < ARRAY_COUNT(key_rows); i++) {
         if (strcmp(key_rows[i].path, path) != 0)
             continue;
+        r->config->lines[i] = (uint32_t)key->start_mark.line + 1;
         readers[key_rows[i].type](r, &key_rows[i], value);
         return;
     }
@@ -364,10 +373,45 @@ static void read_pair(struct reader *r, const yaml_node_pair_t *pair, const char
         unknown_key(r, key, path);
 }
 
+/* The line of an earlier pair with the same key; 0 = none. YAML's parser lets it pass. */
+static size_t line_of_first(struct reader *r, const yaml_node_t *map, const yaml_node_pair_t *pair)
+{
+    const char *text = scalar(yaml_document_get_node(&r->document, pair->key));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < pair; p++) {
+        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
+        if (text != NULL && scalar(key) != NULL && strcmp(scalar(key), text) == 0)
+            return key->start_mark.line + 1;
+    }
+    return 0;
+}
+
+static void check_repeated(struct reader *r, const yaml_node_t *map, const yaml_node_pair_t *pair,
+                           const char *prefix)
+{
+    const yaml_node_t *key = yaml_document_get_node(&r->document, pair->key);
+    size_t first = line_of_first(r, map, pair);
+    char path[128];
+    if (first == 0)
+        return;
+    snprintf(path, sizeof(path), "%s%s%.60s", prefix, prefix[0] != '\0' ? "." : "", scalar(key));
+    problem(r, key, path, "stands in line %zu already", first);
+}
+
 static void read_map(struct reader *r, const yaml_node_t *map, const char *prefix)
 {
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++)
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        check_repeated(r, map, p, prefix);
         read_pair(r, p, prefix);
+    }
+}
+
+uint32_t config_line(const struct config *c, const char *path)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(key_rows); i++)
+        if (strcmp(key_rows[i].path, path) == 0)
+            return c->lines[i];
+    return 0;
 }
 
 int config_read_text(const char *name, const char *text, size_t size, struct config *config,
@@ -416,37 +460,6 @@ int config_read_file(const char *path, struct config *config, struct strbuf *pro
     fclose(f);
     strbuf_fini(&text);
     return err;
-}
-
-static void check_ips(const char *name, const char *key, const struct config_list *list,
-                      struct strbuf *problems)
-{
-    struct addr a;
-    for (size_t i = 0; i < list->count; i++)
-        if (addr_parse_ip(list->items[i], &a) < 0)
-            strbuf_printf(problems, "%s: %s: %s is not an IP address\n", name, key, list->items[i]);
-}
-
-int config_check(const char *name, const struct config *c, struct strbuf *problems)
-{
-    size_t before = problems->size;
-    if ((c->tls_cert[0] == '\0') != (c->tls_key[0] == '\0'))
-        strbuf_printf(problems, "%s: tls: cert and key are needed together\n", name);
-    if (c->key_count == 0)
-        strbuf_printf(problems, "%s: keys: at least one API key is needed (or serve --dev)\n",
-                      name);
-    if (c->limits_load_participants_percent > 0 &&
-        c->limits_load_rooms_percent > c->limits_load_participants_percent)
-        strbuf_printf(problems,
-                      "%s: limits: load_rooms_percent is larger than load_participants_percent\n",
-                      name);
-    check_ips(name, "bind", &c->bind, problems);
-    check_ips(name, "media.node_ip", &c->media_node_ip, problems);
-    if (c->webhook_urls.count > 4)
-        strbuf_printf(problems, "%s: webhook.urls: more than 4 entries\n", name);
-    if (c->webhook_urls.count > 0 && c->webhook_key[0] == '\0')
-        strbuf_printf(problems, "%s: webhook.key: is needed with webhook.urls\n", name);
-    return problems->size > before ? ERR_CONFIG : 0;
 }
 
 /* "`info` (error, warn, …)": a bar would end a cell of the table. */

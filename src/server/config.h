@@ -17,6 +17,7 @@
 
 #define CONFIG_LIST_MAX 16
 #define CONFIG_TEXT_MAX 512
+#define CONFIG_KEYS_MAX 64
 
 struct config_list {
     char items[CONFIG_LIST_MAX][CONFIG_TEXT_MAX];
@@ -60,6 +61,8 @@ struct config {
 
     struct config_list webhook_urls;
     char webhook_key[64];
+
+    uint32_t lines[CONFIG_KEYS_MAX]; /* where each key stands, for config_check(); 0 = nowhere */
 };
 
 void config_default(struct config *ret_config);
@@ -77,7 +80,10 @@ MUST_CHECK int config_read_file(const char *path, struct config *config, struct 
 MUST_CHECK int config_read_text(const char *name, const char *text, size_t size,
                                 struct config *config, struct strbuf *problems);
 
-/* Checks what concerns several keys at once. ERR_CONFIG. */
+/* The line of the file in which a key stands; 0 = in none. */
+uint32_t config_line(const struct config *config, const char *path);
+
+/* Checks what concerns several keys at once, and files that are named. ERR_CONFIG. */
 MUST_CHECK int config_check(const char *name, const struct config *config, struct strbuf *problems);
 
 /* Writes the table of all keys as Markdown, for docs/configuration.md. */
