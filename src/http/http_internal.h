@@ -109,7 +109,7 @@ struct http_server {
 
     struct list conns;
     uint32_t conn_count;
-    mono_us turn_at; /* when the last turn of the loop began to look */
+    mono_us turn_at;     /* when the last turn of the loop began to look */
     struct list waiting; /* exchanges whose answer signalling gives later */
     lws_sorted_usec_list_t timer;
     uint8_t *frame; /* LWS_PRE + the largest frame sent so far */
