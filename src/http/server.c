@@ -24,7 +24,7 @@
 /* libwebsockets polls every connection at every turn, twice, which takes about 0.4 us for each.
  * Turns are kept apart by many times that, so that looking takes a few hundredths of a core however
  * many there are; what came meanwhile is handled together. */
-#define TURN_REST_NS  40000 /* for each connection */
+#define TURN_REST_NS  80000 /* for each connection */
 #define TURN_REST_MAX MONO_MS(30)
 
 /* A WebSocket is pinged every 10 s and dropped when nothing answers. */
