@@ -10,6 +10,7 @@
 
 /* Bits per pixel that VP8 in real time needs for a talking head and for slides. */
 #define BITS_PER_PIXEL 0.06
+#define THREADS_FROM   (640 * 480)
 #define BPS_MIN        150000
 #define BPS_MAX        2500000
 
@@ -51,7 +52,9 @@ static int open_encoder(struct media_video *v, struct media_error *error)
     e->qmin = 4;
     e->qmax = 56;
     e->gop_size = 1 << 20; /* keyframes on demand only */
-    e->thread_count = 2;
+    /* Its threads wait for each other by spinning: on a busy machine that costs more than it
+     * brings, unless the picture is large. */
+    e->thread_count = v->width * v->height > THREADS_FROM ? 2 : 1;
     av_opt_set(e->priv_data, "deadline", "realtime", 0);
     av_opt_set_int(e->priv_data, "cpu-used", 8, 0);
     av_opt_set_int(e->priv_data, "lag-in-frames", 0, 0);

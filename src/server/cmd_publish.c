@@ -18,7 +18,8 @@
 #define TOKEN_TTL_S    (6 * 3600)
 #define LEAVE_TIME_MAX MONO_S(2)
 #define EXIT_USAGE     2
-#define LEFT_OUT_NOTED 30 /* pictures; a few are a hiccup */
+#define SLOW_PERIOD    MONO_S(3)
+#define SLOW_PICTURES  30 /* left out in this time */
 
 static const char usage[] =
     "usage: tongke publish FILE|URL --room ROOM [options]\n"
@@ -291,14 +292,25 @@ static void say_goodbye(struct client_hub *hub, struct client *c)
         client_hub_poll(hub, MONO_MS(5));
 }
 
-/* Said once: what the viewers see is not what the file has. */
-static void note_slowness(const struct client_publisher *p, bool *was_noted)
+/* Pictures that were left out, looked at every few seconds. */
+struct slowness {
+    mono_us since;
+    uint64_t left_out; /* at that time */
+    bool was_noted;
+};
+
+/* Said once: what the viewers see is not what the file has. A hiccup does not count. */
+static void note_slowness(struct slowness *s, const struct client_publisher *p, mono_us now)
 {
     struct client_publisher_stats stats;
-    client_publisher_stats(p, &stats);
-    if (*was_noted || stats.left_out_pictures < LEFT_OUT_NOTED)
+    if (s->was_noted || now - s->since < SLOW_PERIOD)
         return;
-    *was_noted = true;
+    client_publisher_stats(p, &stats);
+    s->was_noted = s->since != 0 && stats.left_out_pictures - s->left_out >= SLOW_PICTURES;
+    s->since = now;
+    s->left_out = stats.left_out_pictures;
+    if (!s->was_noted)
+        return;
     printf("note: this machine is too slow for every picture; a smaller --max-height helps\n");
     fflush(stdout);
 }
@@ -307,7 +319,7 @@ static int run(const char *url, struct client_hub *hub, struct client *c,
                struct client_publisher *p)
 {
     struct media_error error;
-    bool was_noted = false;
+    struct slowness slowness = {0};
     for (;;) {
         client_hub_poll(hub, MONO_MS(5));
         if (handle_events(c) != 0) {
@@ -315,7 +327,7 @@ static int run(const char *url, struct client_hub *hub, struct client *c,
             return 1;
         }
         int state = is_stopped ? 1 : client_publisher_run(p, mono_now(), &error);
-        note_slowness(p, &was_noted);
+        note_slowness(&slowness, p, mono_now());
         if (state == 0)
             continue;
         if (state < 0)
