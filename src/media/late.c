@@ -6,7 +6,7 @@
 #define SKIP_UNUSED MONO_MS(200)
 /* By more than this: it begins again at the next keyframe. */
 #define SKIP_TO_KEY MONO_MS(700)
-/* However late, a picture is shown this often. */
+/* When late, a picture is shown this often, or less. */
 #define SHOWN_EVERY MONO_MS(500)
 
 static mono_us lateness(const struct media_video *v, mono_us pts)
@@ -42,7 +42,9 @@ bool media__late_takes_packet(struct media_video *v, const AVPacket *packet)
 
 bool media__late_takes_picture(struct media_video *v, mono_us pts)
 {
-    if (lateness(v, pts) > 0 && v->shown_last != MONO_NEVER && pts - v->shown_last < SHOWN_EVERY) {
+    mono_us late = lateness(v, pts);
+    mono_us gap = TK_MAX(SHOWN_EVERY, 2 * late); /* so that the slowest encoder catches up */
+    if (late > 0 && v->shown_last != MONO_NEVER && pts - v->shown_last < gap) {
         leave_out(v, pts);
         return false;
     }

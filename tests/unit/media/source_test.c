@@ -333,6 +333,18 @@ static void leaves_out_pictures_when_slow(void **state)
     assert_true(seen.is_ordered && late <= MONO_MS(450));
 }
 
+/* One picture takes longer than the half second after which the next is shown. */
+static void keeps_up_however_slow(void **state)
+{
+    (void)state;
+    struct seen seen;
+    mono_us late = 0;
+    uint64_t left_out = 0;
+    read_slowly("long.mp4", MONO_MS(900), 0, &seen, &late, &left_out);
+    assert_in_range(seen.video, 4, 9);
+    assert_true(seen.is_ordered && late <= MONO_MS(1300));
+}
+
 /* After a long halt the picture goes on at the next keyframe. */
 static void skips_to_a_keyframe_when_very_late(void **state)
 {
@@ -524,6 +536,7 @@ int main(void)
         cmocka_unit_test(encodes_what_should_not_pass),
         cmocka_unit_test(leaves_out_pictures_when_slow),
         cmocka_unit_test(skips_to_a_keyframe_when_very_late),
+        cmocka_unit_test(keeps_up_however_slow),
         cmocka_unit_test(refuses_bad_files),
         cmocka_unit_test(survives_damage),
         cmocka_unit_test(shows_a_still_picture),
