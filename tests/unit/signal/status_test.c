@@ -284,6 +284,35 @@ static void floods_are_limited(void **state)
     world_fini(&w);
 }
 
+static void must_be_refused(struct client *c, const char *words)
+{
+    const Livekit__SignalResponse *response = client_last(c, RESPONSE(REQUEST_RESPONSE));
+    assert_non_null(response);
+    assert_int_equal(response->request_response->reason,
+                     LIVEKIT__REQUEST_RESPONSE__REASON__LIMIT_EXCEEDED);
+    assert_string_equal(response->request_response->message, words);
+}
+
+/* Tracks that were only announced, and tracks that are there: the limit is named, and others go on.
+ */
+static void tracks_are_limited(void **state)
+{
+    (void)state;
+    struct client *a, *b;
+    two(false, &a, &b);
+    char cid[16];
+    for (int i = 0; i < 21; i++) {
+        assert_null(client_last(a, RESPONSE(REQUEST_RESPONSE)));
+        snprintf(cid, sizeof(cid), "wait%d", i);
+        client_add_track(a, cid, false, LIVEKIT__TRACK_SOURCE__MICROPHONE, 0);
+    }
+    must_be_refused(a, "more than 20 pending tracks");
+    client_forget_frames(b);
+    client_publish(b, "mic", false, LIVEKIT__TRACK_SOURCE__MICROPHONE, 0);
+    assert_int_equal(client_sees(b, "bert")->n_tracks, 1);
+    world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +324,7 @@ int main(void)
         cmocka_unit_test(tokens_are_refreshed_and_work),
         cmocka_unit_test(an_unanswered_offer_ends_in_a_full_reconnect),
         cmocka_unit_test(floods_are_limited),
+        cmocka_unit_test(tracks_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
