@@ -15,16 +15,21 @@ static struct sfu_packet *slot(const struct sfu_ring *r, uint64_t seq)
     return &r->slots[seq & r->mask];
 }
 
-static void release(struct sfu_packet *p)
+/* Empties the first slot of the window. */
+static void release_first(struct sfu_ring *r)
 {
+    struct sfu_packet *p = slot(r, r->begin++);
+    if (p->pkt == NULL)
+        return;
+    r->gone_end = TK_MAX(r->gone_end, r->begin);
     pkt_unref(p->pkt);
     p->pkt = NULL;
 }
 
 void sfu__ring_clear(struct sfu_ring *r)
 {
-    for (; r->begin < r->end; r->begin++)
-        release(slot(r, r->begin));
+    while (r->begin < r->end)
+        release_first(r);
     r->begin = 0;
     r->end = 0;
 }
@@ -75,8 +80,7 @@ static bool advance(struct sfu_ring *r, uint64_t seq)
     while (r->begin < r->end && r->begin + r->mask < seq) {
         if (slot(r, r->begin)->is_pending)
             return false;
-        release(slot(r, r->begin));
-        r->begin++;
+        release_first(r);
     }
     if (r->begin == r->end)
         r->begin = seq;
@@ -123,7 +127,6 @@ void sfu__ring_trim(struct sfu_ring *r, mono_us oldest)
         struct sfu_packet *p = slot(r, r->begin);
         if (p->pkt != NULL && (p->is_pending || p->arrived >= oldest))
             return;
-        release(p);
-        r->begin++;
+        release_first(r);
     }
 }

@@ -78,6 +78,7 @@ struct sfu_ring {
     struct sfu_packet *slots;
     uint32_t mask, mask_max;
     uint64_t begin, end;
+    uint64_t gone_end; /* all packets that were given back are below; 0 = none was */
     bool is_tight; /* three quarters are in use: grow when the batch is over */
 };
 

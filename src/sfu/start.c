@@ -124,9 +124,16 @@ static bool is_welcome(const struct sfu_sub *s, int8_t layer, mono_us now)
                                   now - s->waiting_since > SFU_START_WAIT);
 }
 
+/* A keyframe that comes so late that packets behind it have left the ring: whoever started there
+ * would ask for these, and nobody could answer. */
+static bool is_outlived(const struct sfu_layer *l, const struct sfu_packet *p)
+{
+    return p->in.seq < l->ring.gone_end;
+}
+
 void sfu__start_waiting(struct sfu_layer *l, const struct sfu_packet *p, mono_us now)
 {
-    if (!is_start(l, p))
+    if (!is_start(l, p) || is_outlived(l, p))
         return;
     LIST_FOR_EACH(it, &l->track->waiting)
     {

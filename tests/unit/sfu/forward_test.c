@@ -199,6 +199,29 @@ static void test_late_keyframe(void **state)
     bench_destroy(b);
 }
 
+/* It comes after packets behind it have left the ring: no start, there would be a gap that nobody
+ * could fill. The next keyframe is one. */
+static void test_outlived_keyframe(void **state)
+{
+    (void)state;
+    struct bench *b = room(1);
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    send_delta(b, 0, 11, 4000);
+    bench_wait(b, SFU_RING_AGE / 2);
+    send_delta(b, 0, 12, 7000);
+    bench_wait(b, SFU_RING_AGE / 2 + MONO_MS(1));
+    send_delta(b, 0, 13, 10000); /* 11 leaves */
+    send_key(b, 0, 10, 1000);
+    assert_int_equal(bench_count(b, 21), 0);
+    bench_clear(b);
+    bench_wait(b, MONO_S(1));
+    assert_true(bench_requests(b, 1000 * VIDEO) > 0);
+    send_key(b, 0, 14, 13000);
+    send_delta(b, 0, 15, 16000);
+    assert_int_equal(bench_count(b, 21), 2);
+    bench_destroy(b);
+}
+
 /* ---- temporal layers ---- */
 
 static void send_temporal(struct bench *b, uint16_t seq, uint8_t temporal, bool is_sync)
@@ -389,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_layer_choice),
         cmocka_unit_test(test_switch),
         cmocka_unit_test(test_late_keyframe),
+        cmocka_unit_test(test_outlived_keyframe),
         cmocka_unit_test(test_temporal),
         cmocka_unit_test(test_temporal_whole_frames),
         cmocka_unit_test(test_h264_start),
