@@ -151,6 +151,25 @@ size_t sfu__sub_write_empty(struct sfu_sub *s, struct rtp_mapper_entry *e, struc
 
 /* ---- deciding ---- */
 
+/* The frame at `seq` is the first after a step. */
+static void note_step(struct sfu_sub *s, uint64_t seq)
+{
+    if (s->step_count == SFU_STEPS_MAX) {
+        s->step_count--;
+        memmove(s->steps, s->steps + 1, s->step_count * sizeof(s->steps[0]));
+    }
+    s->steps[s->step_count++] = (struct sfu_step){.since = seq, .before = s->temporal_now};
+    s->temporal_since = seq;
+}
+
+static uint8_t temporal_at(const struct sfu_sub *s, uint64_t seq)
+{
+    uint8_t temporal = s->temporal_now;
+    for (size_t i = s->step_count; i > 0 && seq < s->steps[i - 1].since; i--)
+        temporal = s->steps[i - 1].before;
+    return temporal;
+}
+
 /* VP8: a step down counts from the next frame; a step up waits for a frame that needs nothing of
  * the layer that was left out, and goes one layer at a time. */
 static void step_temporal(struct sfu_sub *s, const struct sfu_packet *p)
@@ -161,21 +180,21 @@ static void step_temporal(struct sfu_sub *s, const struct sfu_packet *p)
     else if (target > s->temporal_now && p->is_layer_sync && p->temporal_id == s->temporal_now + 1)
         next = p->temporal_id;
     if (p->is_frame_start && p->in.seq > s->mapper.src_newest && next != s->temporal_now) {
-        s->temporal_before = s->temporal_now;
-        s->temporal_since = p->in.seq;
+        note_step(s, p->in.seq);
         s->temporal_now = next;
     }
 }
 
-/* A late packet of a frame before the last step is judged as its frame was, so that no frame is
- * sent in part. */
+/* A late packet of a frame before a step is judged as its frame was, so that no frame is sent in
+ * part. */
 static bool passes_temporal(struct sfu_sub *s, const struct sfu_packet *p)
 {
     if (!p->has_temporal)
         return true;
     if (s->target.temporal_max != s->temporal_now)
         step_temporal(s, p);
-    return p->temporal_id <= (p->in.seq < s->temporal_since ? s->temporal_before : s->temporal_now);
+    bool is_before = p->in.seq < s->temporal_since;
+    return p->temporal_id <= (is_before ? temporal_at(s, p->in.seq) : s->temporal_now);
 }
 
 static size_t drop(struct sfu_sub *s, const struct sfu_packet *p)

@@ -31,6 +31,7 @@
 #define SFU_BLOCK_MAX      16   /* bytes of written extensions kept with a packet */
 #define SFU_PARAMETERS_MAX 8    /* packets in front of an H.264 picture that belong to it */
 #define SFU_RESENT_MAX     10   /* answers to NACKs for one packet */
+#define SFU_STEPS_MAX      8    /* changes of the temporal layers remembered for late packets */
 #define SFU_AUDIO_ACTIVE   35   /* louder than -35 dBov counts as speech */
 
 /* A layer with at least SFU_MANY receivers holds a frame until its last packet has come, but never

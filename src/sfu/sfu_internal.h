@@ -79,7 +79,7 @@ struct sfu_ring {
     uint32_t mask, mask_max;
     uint64_t begin, end;
     uint64_t gone_end; /* all packets that were given back are below; 0 = none was */
-    bool is_tight; /* three quarters are in use: grow when the batch is over */
+    bool is_tight;     /* three quarters are in use: grow when the batch is over */
 };
 
 /* Both powers of two. -ENOMEM. */
@@ -246,6 +246,12 @@ struct sfu_route {
     uint8_t rtx_pt; /* 0 = no RTX */
 };
 
+/* Another number of temporal layers. */
+struct sfu_step {
+    uint64_t since; /* the first frame behind it */
+    uint8_t before; /* temporal_now in front of it */
+};
+
 struct sfu_sub {
     /* What every forwarded packet needs, together. */
     struct list flow_link;   /* see the head of this file */
@@ -257,10 +263,10 @@ struct sfu_sub {
     bool is_video;
     bool needs_keyframe; /* the subscriber asked for one on the current layer */
     uint8_t mid_size;
-    int8_t current;                        /* layer being forwarded, or SFU_LAYER_NONE */
-    int8_t wanted;                         /* layer to be forwarded as soon as its keyframe comes */
-    uint8_t temporal_now, temporal_before; /* highest id sent, and before the last change */
-    uint64_t temporal_since;               /* the frame from which temporal_now counts */
+    int8_t current;          /* layer being forwarded, or SFU_LAYER_NONE */
+    int8_t wanted;           /* layer to be forwarded as soon as its keyframe comes */
+    uint8_t temporal_now;    /* highest id sent */
+    uint64_t temporal_since; /* the frame from which temporal_now counts */
     uint16_t rtx_seq;
     uint32_t packets, octets;
     uint64_t mid_end;   /* extended outgoing number from which the mid is left out */
@@ -274,6 +280,8 @@ struct sfu_sub {
     struct sfu_sub_target target;
     bool is_paused; /* as told in the last STREAM_STATE event */
     mono_us waiting_since;
+    struct sfu_step steps[SFU_STEPS_MAX]; /* since the start, the newest last */
+    uint8_t step_count;
     uint64_t catch_up_next; /* while catching up: the next number to take from the ring */
     uint32_t catch_up_left; /* packets that may still leave before the next rest */
     mono_us report_at;      /* MONO_NEVER = nothing to report yet */

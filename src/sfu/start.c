@@ -81,6 +81,7 @@ static void start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
         list_remove(&s->wait_link);
     s->temporal_now = s->target.temporal_max;
     s->temporal_since = p->in.seq;
+    s->step_count = 0;
     s->needs_keyframe = false;
     /* The layer's receivers are about to get `p`, or it has gone by. */
     bool is_next = p->in.seq == l->arriving && p->in.seq == l->seqs.newest;

@@ -289,6 +289,49 @@ static void test_temporal_whole_frames(void **state)
     bench_destroy(b);
 }
 
+/* Down and up again before it comes: the frame it belongs to was let through. And the other way
+ * round: of a frame that was left out, nothing is sent. */
+static void test_temporal_two_steps(void **state)
+{
+    (void)state;
+    struct bench *b = room(1);
+    struct bench_packet middle = {.track = VIDEO,
+                                  .seq = 102,
+                                  .ts = 303000,
+                                  .is_middle = true,
+                                  .is_marker = true,
+                                  .temporal = 1,
+                                  .picture = 101};
+    struct bench_packet first = {
+        .track = VIDEO, .seq = 101, .ts = 303000, .temporal = 1, .picture = 101};
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    send_key(b, 0, 100, 300000);
+    bench_send(b, ALICE, &middle);
+    bench_target(b, 21, 0, 0);
+    send_temporal(b, 103, 0, false);
+    middle.seq = 105;
+    middle.ts = first.ts = 312000;
+    middle.picture = first.picture = 104;
+    bench_send(b, ALICE, &middle); /* left out */
+    bench_target(b, 21, 0, 1);
+    send_temporal(b, 106, 1, true);
+    bench_target(b, 21, 0, 0);
+    send_temporal(b, 107, 0, false);
+    bench_target(b, 21, 0, 1);
+    send_temporal(b, 108, 1, true);
+    assert_int_equal(bench_count(b, 21), 6); /* 100, 102, 103, 106 to 108 */
+    bench_clear(b);
+    first.seq = 104;
+    bench_send(b, ALICE, &first);
+    assert_int_equal(bench_count(b, 21), 0);
+    first.seq = 101;
+    first.ts = 303000;
+    first.picture = 101;
+    bench_send(b, ALICE, &first);
+    assert_int_equal(bench_count(b, 21), 1);
+    bench_destroy(b);
+}
+
 /* ---- H.264 ---- */
 
 static const uint8_t stap_a[] = {0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 2, 0x68, 0xce};
@@ -415,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_outlived_keyframe),
         cmocka_unit_test(test_temporal),
         cmocka_unit_test(test_temporal_whole_frames),
+        cmocka_unit_test(test_temporal_two_steps),
         cmocka_unit_test(test_h264_start),
         cmocka_unit_test(test_audio_start),
         cmocka_unit_test(test_red_stripped),
