@@ -269,7 +269,7 @@ MUST_CHECK int load__wire_create(const struct load_wire_config *config,
 /* The same over a connected socket, which is the wire's from now on, even when this fails. */
 MUST_CHECK int load__wire_adopt(const struct load_wire_config *config, int fd,
                                 struct load_wire **ret_wire);
-void load__wire_destroy(struct load_wire *w);   /* NULL is a no-op; not from on_message */
+void load__wire_destroy(struct load_wire *w); /* NULL is a no-op; not from on_message */
 /* Tells nobody any more; sends what waits and destroys itself when the server closes. */
 void load__wire_detach(struct load_wire *w);
 void load__wires_destroy(struct load_run *run); /* all that are left */
