@@ -33,7 +33,7 @@ static int64_t duration_of(const struct media_source *s, const AVStream *stream)
                : 0;
 }
 
-static void read_index(const struct media_source *s, AVStream *stream, struct gap *g)
+static void read_index(AVStream *stream, struct gap *g)
 {
     int count = avformat_index_get_entries_count(stream);
     for (int i = 0; i < count; i++) {
@@ -41,8 +41,18 @@ static void read_index(const struct media_source *s, AVStream *stream, struct ga
         if (e != NULL && (e->flags & AVINDEX_KEYFRAME) != 0)
             gap_to(g, e->timestamp);
     }
-    if (duration_of(s, stream) > 0)
-        gap_to(g, first_time(stream) + duration_of(s, stream));
+}
+
+/* After the last keyframe of the index; 0 = unknown. */
+static int64_t tail(const struct media_source *s, const AVStream *stream, const struct gap *g)
+{
+    int64_t duration = duration_of(s, stream);
+    return duration > 0 ? first_time(stream) + duration - g->last : 0;
+}
+
+static bool is_rare(const AVStream *stream, int64_t gap)
+{
+    return av_rescale_q(gap, stream->time_base, AV_TIME_BASE_Q) > GAP_MAX + MONO_MS(100);
 }
 
 /* Reads the beginning and goes back to the start. */
@@ -68,12 +78,20 @@ static void read_packets(struct media_source *s, AVStream *stream, struct gap *g
 bool media__has_rare_keyframes(struct media_source *s, AVStream *stream)
 {
     struct gap g = {.last = first_time(stream)};
-    if (avformat_index_get_entries_count(stream) > 0) {
-        read_index(s, stream, &g);
-    } else if (s->format->pb != NULL && (s->format->pb->seekable & AVIO_SEEKABLE_NORMAL) != 0) {
-        read_packets(s, stream, &g);
-        if (media__rewind(s) < 0)
-            return true; /* it will fail where it is read */
-    }
-    return av_rescale_q(g.longest, stream->time_base, AV_TIME_BASE_Q) > GAP_MAX + MONO_MS(100);
+    bool is_seekable =
+        s->format->pb != NULL && (s->format->pb->seekable & AVIO_SEEKABLE_NORMAL) != 0;
+    if (!is_seekable)
+        return false;
+    if (media__rewind(s) < 0) /* also makes Matroska read its index */
+        return true;          /* it will fail where it is read */
+    read_index(stream, &g);
+    int count = avformat_index_get_entries_count(stream);
+    if (is_rare(stream, g.longest))
+        return true;
+    if (count > 0 && !is_rare(stream, tail(s, stream, &g)))
+        return false;
+    /* No index, or one that does not go to the end. */
+    g = (struct gap){.last = first_time(stream)};
+    read_packets(s, stream, &g);
+    return media__rewind(s) < 0 || is_rare(stream, g.longest);
 }

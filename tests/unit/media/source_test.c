@@ -360,6 +360,33 @@ static void skips_to_a_keyframe_when_very_late(void **state)
     assert_true(seen.is_ordered && late <= MONO_MS(2100));
 }
 
+/* The index of a Matroska file is at its end, and some files have none. */
+static void passes_long_clips(void **state)
+{
+    (void)state;
+    static const char *const long_clips[][2] = {
+        {"long.webm", SECONDS("14") " -c:v libvpx -g 25 -auto-alt-ref 0"},
+        {"long.ts", SECONDS("14") " -c:v libx264 -bf 0 -g 25 -pix_fmt yuv420p"}};
+    for (size_t i = 0; i < ARRAY_COUNT(long_clips); i++) {
+        char path[256];
+        make_clip(long_clips[i][0], long_clips[i][1]);
+        path_of(long_clips[i][0], path);
+        struct media_source_config config = media_source_config_default(path);
+        struct media_source *source = NULL;
+        struct media_error error;
+        struct media_info info;
+        struct seen seen;
+        assert_int_equal(media_source_open(&config, &source, &error), 0);
+        media_source_info(source, &info);
+        if (!info.is_video_passed)
+            fail_msg("%s does not pass", long_clips[i][0]);
+        assert_int_equal(read_frames(source, MONO_NEVER, &seen, &error), 0);
+        assert_in_range(seen.video, 349, 351); /* nothing was lost to looking ahead */
+        assert_in_range(seen.keyframes, 14, 15);
+        media_source_close(source);
+    }
+}
+
 static void write_file(const char *name, const void *data, size_t size)
 {
     char path[256];
@@ -534,6 +561,7 @@ int main(void)
         cmocka_unit_test(makes_keyframes_on_demand),
         cmocka_unit_test(scales_large_pictures_down),
         cmocka_unit_test(encodes_what_should_not_pass),
+        cmocka_unit_test(passes_long_clips),
         cmocka_unit_test(leaves_out_pictures_when_slow),
         cmocka_unit_test(skips_to_a_keyframe_when_very_late),
         cmocka_unit_test(keeps_up_however_slow),
