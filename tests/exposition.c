@@ -17,6 +17,7 @@
 #define FAMILIES_MAX 256
 #define SAMPLES_MAX  8192
 #define NAME_MAX_    128
+#define LE_MAX       64
 #define KEY_MAX      512
 
 struct family {
@@ -112,7 +113,8 @@ static const char *read_label(struct reader *r, const char *at, char *ret_labels
     }
     value[n] = '\0';
     if (strcmp(name, "le") == 0) {
-        snprintf(ret_le, 64, "%s", value);
+        must(r, n < LE_MAX, "le is too long");
+        memcpy(ret_le, value, n + 1);
         return at + 1;
     }
     size_t used = strlen(ret_labels);
@@ -156,7 +158,7 @@ static void read_histogram(struct reader *r, const char *suffix, const char *lab
 
 static void read_sample(struct reader *r)
 {
-    char name[NAME_MAX_], labels[KEY_MAX] = "", le[64] = "";
+    char name[NAME_MAX_], labels[KEY_MAX] = "", le[LE_MAX] = "";
     must(r, r->family_count > 0 && r->help_name[0] == '\0', "a sample without TYPE");
     const struct family *f = &r->families[r->family_count - 1];
     const char *at = read_name(r, r->line, true, name);
