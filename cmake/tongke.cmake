@@ -57,6 +57,9 @@ function(tk_module name)
     endif()
 endfunction()
 
+# The tests that run several threads: all that a build with ThreadSanitizer needs.
+add_custom_target(threaded_tests)
+
 # tk_test(NAME MODULES ... SRCS ... LIBS ... LABELS ... TIMEOUT seconds ARGS ...)
 # One cmocka executable that links only what it names, run by ctest from the source folder.
 function(tk_test name)
@@ -70,6 +73,9 @@ function(tk_test name)
     target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
     target_compile_definitions(test_${name} PRIVATE _GNU_SOURCE)
     add_test(NAME ${name} COMMAND test_${name} ${arg_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    if("threads" IN_LIST arg_LABELS)
+        add_dependencies(threaded_tests test_${name})
+    endif()
     set(timeout 120)
     if(arg_TIMEOUT)
         set(timeout ${arg_TIMEOUT})

@@ -20,12 +20,12 @@ count_step() {
     fi
 }
 
-# ctest_step PRESET ARGS...: every ctest of a build counts.
+# ctest_step PRESET TARGET ARGS...: builds the target; every ctest of it counts.
 ctest_step() {
-    preset=$1
-    shift
+    preset=$1 target=$2
+    shift 2
     if ! { { [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset"; } &&
-        cmake --build --preset "$preset"; } >"build/test-logs/build-$preset.log" 2>&1; then
+        cmake --build --preset "$preset" --target "$target"; } >"build/test-logs/build-$preset.log" 2>&1; then
         failed=$((failed + 1))
         echo "FAILED build $preset"
         tail -n 60 "build/test-logs/build-$preset.log"
@@ -75,10 +75,11 @@ count_step lint scripts/lint.sh
 count_step instructions python3 tests/perf/instructions.py build/release/tests/perf/perf_core
 count_step web-unit sh -c 'cd web && npm test --silent'
 count_step bench-unit python3 -m unittest discover -s bench/test
-ctest_step dev
-ctest_step tsan -L threads
+ctest_step dev all
+ctest_step tsan threaded_tests -L threads
 count_step gcc sh -c 'cmake --preset gcc && cmake --build --preset gcc'
-count_step fuzz scripts/fuzz.sh "${FUZZ_SECONDS:-30}"
+# Four at a time: this is a look, `make fuzz` is the search.
+count_step fuzz env FUZZ_JOBS=4 scripts/fuzz.sh "${FUZZ_SECONDS:-30}"
 if [ -f tests/e2e/package.json ]; then
     count_step e2e-packages sh -c 'cd tests/e2e && npm ci --no-audit --no-fund --loglevel=error'
     node_step e2e tests/e2e npm test --silent
