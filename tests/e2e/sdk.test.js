@@ -135,20 +135,24 @@ for (const single of [true, false]) {
 
 test('each simulcast layer arrives in its size', async () => {
   const a = await joinPage('layers', 'a');
-  await publish(a);
+  // A busy machine may make the encoder leave out pictures, but not scale all layers down.
+  await a.evaluate(() =>
+    window.room.localParticipant.setCameraEnabled(
+      true,
+      { resolution: { width: 1280, height: 720 } },
+      { degradationPreference: 'maintain-resolution' },
+    ),
+  );
   const b = await joinPage('layers', 'b');
   await playing(b, 'a');
   for (const [quality, width] of [[0, 320], [2, 1280], [1, 640], [2, 1280], [0, 320]]) {
     await b.evaluate((q) => window.publication('a', 'camera').setVideoQuality(q), quality);
-    const stat = await until(`quality ${quality} has width ${width}`, async () => {
+    let first = null; // when it had this width, and has had it since
+    await until(`quality ${quality} plays at width ${width}`, async () => {
       const now = await inbound(b, 'a', 'camera');
-      return now.width === width && now;
+      first = now.width === width ? (first ?? now) : null;
+      return first && now.framesDecoded > first.framesDecoded + 10;
     }, 30000);
-    const later = await until('it plays', async () => {
-      const now = await inbound(b, 'a', 'camera');
-      return now.framesDecoded > stat.framesDecoded + 10 && now;
-    });
-    assert.equal(later.width, width);
   }
 });
 
