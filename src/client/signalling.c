@@ -1,8 +1,8 @@
 /* LiveKit's signalling messages as a client: one table row for each that we act on. */
-#include "base/encode.h"
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "client/client_internal.h"
+#include "signal/join_params.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,28 +156,6 @@ void client_set_remote(struct client *c, const char *track_sid, bool is_disabled
     client__send_request(c, &request);
 }
 
-/* Packs the join request twice over, as /rtc/v1 wants it; free() the base64url. */
-static char *encode_join(Livekit__JoinRequest *join)
-{
-    size_t inner_size = livekit__join_request__get_packed_size(join);
-    Livekit__WrappedJoinRequest wrapped = LIVEKIT__WRAPPED_JOIN_REQUEST__INIT;
-    uint8_t *inner = malloc(inner_size + 1);
-    uint8_t *outer = malloc(inner_size + 64);
-    char *text = malloc(BASE64_SIZE(inner_size + 64) + 1);
-    if (inner != NULL && outer != NULL && text != NULL) {
-        livekit__join_request__pack(join, inner);
-        wrapped.join_request = (ProtobufCBinaryData){.len = inner_size, .data = inner};
-        size_t outer_size = livekit__wrapped_join_request__pack(&wrapped, outer);
-        base64url_encode(outer, outer_size, text);
-    } else {
-        free(text);
-        text = NULL;
-    }
-    free(inner);
-    free(outer);
-    return text;
-}
-
 char *client__join_path(const struct client *c, bool is_question)
 {
     Livekit__JoinRequest join = LIVEKIT__JOIN_REQUEST__INIT;
@@ -196,7 +174,7 @@ char *client__join_path(const struct client *c, bool is_question)
         join.reconnect_reason = LIVEKIT__RECONNECT_REASON__RR_SIGNAL_DISCONNECTED;
         join.participant_sid = text_of(c->sid);
     }
-    char *encoded = encode_join(&join);
+    char *encoded = join_params_wrap(&join);
     if (encoded == NULL)
         return NULL;
     struct strbuf path;

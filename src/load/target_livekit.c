@@ -1,9 +1,9 @@
 /* LiveKit's signalling as a client: one connection (/rtc/v1) or the older two (/rtc). */
 #include "load/load_internal.h"
 
-#include "base/encode.h"
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "signal/join_params.h"
 
 #include <errno.h>
 #include <livekit.pb-c.h>
@@ -213,27 +213,6 @@ static void offer_if_wanted(struct livekit_link *l)
 
 /* ---- the way in ---- */
 
-/* Packs the join request twice over, as /rtc/v1 wants it; free() the base64url. */
-static char *encode_join(Livekit__JoinRequest *join)
-{
-    size_t inner_size = livekit__join_request__get_packed_size(join);
-    Livekit__WrappedJoinRequest wrapped = LIVEKIT__WRAPPED_JOIN_REQUEST__INIT;
-    uint8_t *inner = malloc(inner_size + 1);
-    uint8_t *outer = malloc(inner_size + 64);
-    char *text = malloc(BASE64_SIZE(inner_size + 64) + 1);
-    if (inner != NULL && outer != NULL && text != NULL) {
-        livekit__join_request__pack(join, inner);
-        wrapped.join_request = (ProtobufCBinaryData){.len = inner_size, .data = inner};
-        base64url_encode(outer, livekit__wrapped_join_request__pack(&wrapped, outer), text);
-    } else {
-        free(text);
-        text = NULL;
-    }
-    free(inner);
-    free(outer);
-    return text;
-}
-
 /* Joins, publishes and offers in one request. */
 static char *single_join(struct livekit_link *l, const char *sdp)
 {
@@ -256,7 +235,7 @@ static char *single_join(struct livekit_link *l, const char *sdp)
     join.n_add_track_requests = fill_tracks(l->client, adds);
     join.add_track_requests = requests;
     l->is_offer_out = true;
-    return encode_join(&join);
+    return join_params_wrap(&join);
 }
 
 static int write_path(struct livekit_link *l, const char *token, struct strbuf *path)

@@ -38,4 +38,8 @@ MUST_CHECK int join_params_parse(const struct signal_join_request *request,
                                  struct join_params *ret_params, const char **ret_reason);
 void join_params_fini(struct join_params *params);
 
+/* The way back, for our own clients: the join_request of /rtc/v1, not compressed, as base64url with
+ * a zero behind it. free() it; NULL when out of memory. Any thread. */
+MUST_CHECK char *join_params_wrap(const Livekit__JoinRequest *request);
+
 #endif
