@@ -5,12 +5,25 @@
 passed=0 failed=0
 mkdir -p build/test-logs
 
+# Nothing may hang: a step that takes longer than this is ended with all it has started, and has failed. The slowest step
+# takes a quarter of it.
+step_limit=1200
+test_limit=300 # for one test of ctest
+
+# limited COMMAND...: runs it for at most $step_limit seconds.
+limited() {
+    code=0
+    timeout -k 20 "$step_limit" "$@" || code=$?
+    [ "$code" != 124 ] || echo "did not end within $step_limit s"
+    return "$code"
+}
+
 # count_step NAME COMMAND...: one step that counts as one test.
 count_step() {
     name=$1
     shift
     start=$(date +%s)
-    if "$@" >"build/test-logs/$name.log" 2>&1; then
+    if limited "$@" >"build/test-logs/$name.log" 2>&1; then
         passed=$((passed + 1))
         echo "ok     $name ($(($(date +%s) - start)) s)"
     else
@@ -32,7 +45,7 @@ ctest_step() {
         return
     fi
     log=build/test-logs/ctest-$preset.log
-    ctest --test-dir "build/$preset" --output-on-failure -j2 "$@" >"$log" 2>&1 || true
+    limited ctest --test-dir "build/$preset" --output-on-failure --timeout "$test_limit" -j2 "$@" >"$log" 2>&1 || true
     total=$(sed -n 's/.* tests failed out of \([0-9]*\)$/\1/p' "$log" | tail -n 1)
     bad=$(sed -n 's/.*, \([0-9]*\) tests failed out of [0-9]*$/\1/p' "$log" | tail -n 1)
     if [ -z "$total" ]; then
@@ -56,7 +69,7 @@ node_step() {
     name=$1 folder=$2
     shift 2
     log=$root/build/test-logs/$name.log
-    (cd "$folder" && "$@") >"$log" 2>&1 && code=0 || code=$?
+    (cd "$folder" && limited "$@") >"$log" 2>&1 && code=0 || code=$?
     ok=$(sed -n 's/^# pass \([0-9]*\)$/\1/p; s/^ℹ pass \([0-9]*\)$/\1/p' "$log" | tail -n 1)
     bad=$(sed -n 's/^# fail \([0-9]*\)$/\1/p; s/^ℹ fail \([0-9]*\)$/\1/p' "$log" | tail -n 1)
     passed=$((passed + ${ok:-0}))

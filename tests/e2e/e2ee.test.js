@@ -1,9 +1,9 @@
 // Goal: media and data that clients encrypt end to end pass through: the same key decodes them, another one does not.
 // Method: livekit-client's own encryption in Chromium, with VP8 in simulcast and with H.264.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
 
 import { SdkPages, launchBrowser } from './lib/browser.js';
+import { after, afterEach, before, test } from './lib/limits.js';
 import { Server, token, until } from './lib/server.js';
 
 let server, browser, pages;

@@ -1,11 +1,10 @@
 // Goal: a WebRTC stack that is not a browser's publishes by WHIP and plays by WHEP: GStreamer, libnice, OpenSSL.
 // Method: lib/gst_whip.py (webrtcbin with max-bundle); a Chromium page with livekit-client on the other side.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
 
 import { SdkPages, launchBrowser } from './lib/browser.js';
+import { after, before, start, test } from './lib/limits.js';
 import { Server, root, token, until } from './lib/server.js';
 
 let server, browser, pages;
@@ -24,7 +23,7 @@ after(async () => {
 /** Runs the client to its end; what it printed. */
 function gst(mode, room, identity, seconds) {
   const bearer = token('--room', room, '--identity', identity);
-  const child = spawn(
+  const child = start(
     '/usr/bin/python3',
     [path.join(root, 'tests/e2e/lib/gst_whip.py'), mode, `${server.http}/${mode}/${room}`, bearer, String(seconds)],
     { stdio: ['ignore', 'pipe', 'pipe'] },
@@ -33,11 +32,9 @@ function gst(mode, room, identity, seconds) {
   let err = '';
   child.stdout.on('data', (data) => (out += data));
   child.stderr.on('data', (data) => (err += data));
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => {
-      if (code === 0) resolve(JSON.parse(out.trim().split('\n').at(-1)));
-      else reject(new Error(`gst_whip.py ${mode}: ${code} ${err}`));
-    });
+  return child.exited.then(({ code }) => {
+    if (code === 0) return JSON.parse(out.trim().split('\n').at(-1));
+    throw new Error(`gst_whip.py ${mode}: ${code} ${err}`);
   });
 }
 

@@ -2,8 +2,8 @@
 // do nothing twice, refusals with a reason, and nothing lost when the server is killed.
 // Method: the real server; a plain WebSocket client; SIGKILL in a loop.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
 
+import { after, before, test } from './lib/limits.js';
 import { LogClient } from './lib/log-client.js';
 import { Server, lessonToken, rawToken, sleep, token, until } from './lib/server.js';
 

@@ -2,10 +2,10 @@
 // server lost and found again; each thing that can be wrong with a link or a device in its own words.
 // Method: the real server and the built web app; Chromium with fake devices, one browser context for each site.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
 
 import { launchBrowser } from './lib/browser.js';
 import { LessonPages, SITES, click, fakeScreen, hides, plays, refusing, says, shows } from './lib/lesson-pages.js';
+import { after, before, test } from './lib/limits.js';
 import { Server, expiredLessonToken, lessonToken, sleep, token } from './lib/server.js';
 
 let server, browser, pages, teacher, shiqiao, yunling, baishui, watcher;

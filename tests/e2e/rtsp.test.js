@@ -1,12 +1,11 @@
 // Goal: a camera's stream over RTSP is published as it is, H.264 or VP8, with its sound.
 // Method: GStreamer's RTSP server as the camera, `tongke publish` between, rtc-node as the viewer that decodes.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
 
 import * as rtc from '@livekit/rtc-node';
 
+import { after, before, start, stop, test } from './lib/limits.js';
 import { Server, program, root, token, until } from './lib/server.js';
 
 let server;
@@ -19,11 +18,10 @@ after(async () => {
   assert.deepEqual(await server.stop(), { code: 0, signal: null });
 });
 
-function start(command, args) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+function startHeard(command, args) {
+  const child = start(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   child.text = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (child.text += data));
-  child.ended = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
   return child;
 }
 
@@ -33,7 +31,7 @@ const encoders = {
 };
 for (const [codec, encoder] of Object.entries(encoders)) {
   test(`a camera with ${codec}`, async () => {
-    const camera = start('/usr/bin/python3', [path.join(root, 'tests/e2e/lib/rtsp.py'),
+    const camera = startHeard('/usr/bin/python3', [path.join(root, 'tests/e2e/lib/rtsp.py'),
       `( videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=15/1 ! ${encoder} ` +
       'audiotestsrc is-live=true ! audioconvert ! opusenc ! rtpopuspay name=pay1 pt=97 )']);
     const room = new rtc.Room();
@@ -51,11 +49,10 @@ for (const [codec, encoder] of Object.entries(encoders)) {
         }
       });
       await room.connect(server.ws, token('--room', codec, '--identity', 'viewer'), { autoSubscribe: true });
-      publisher = start(program, ['publish', `rtsp://127.0.0.1:${port}/live`, '--url', server.ws, '--room', codec, '--identity', 'camera']);
+      publisher = startHeard(program, ['publish', `rtsp://127.0.0.1:${port}/live`, '--url', server.ws, '--room', codec, '--identity', 'camera']);
       await until('picture and sound', () => got.size === 2, 30000);
       assert.match(publisher.text, new RegExp(`picture: ${codec.toLowerCase()} 320x240 as it is`));
-      publisher.kill('SIGINT');
-      assert.equal(await publisher.ended, 0);
+      assert.equal((await stop(publisher)).code, 0);
     } finally {
       publisher?.kill('SIGKILL');
       camera.kill('SIGKILL');

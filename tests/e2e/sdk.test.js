@@ -1,12 +1,12 @@
 // Goal: unmodified LiveKit SDKs find a LiveKit server: livekit-client in Chromium and @livekit/rtc-node share rooms.
 // Method: real SDKs, fake devices; figures come from WebRTC's own statistics and the SDKs' events.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
 
 import * as rtc from '@livekit/rtc-node';
 import { RoomServiceClient } from 'livekit-server-sdk';
 
 import { SdkPages, launchBrowser } from './lib/browser.js';
+import { after, afterEach, before, test } from './lib/limits.js';
 import { Server, sleep, token, until } from './lib/server.js';
 
 let server, browser, pages;

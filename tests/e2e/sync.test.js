@@ -2,10 +2,9 @@
 // the viewer has been switched between layers and has come late.
 // Method: the clip flashes and sounds a tone at each whole second; a page measures both as they are played.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { after, before, test } from 'node:test';
 
 import { SdkPages, launchBrowser } from './lib/browser.js';
+import { after, before, start, stop, test } from './lib/limits.js';
 import { Server, clip, program, token, until } from './lib/server.js';
 
 let server, browser, pages, publisher;
@@ -13,11 +12,10 @@ before(async () => {
   server = await Server.start();
   browser = await launchBrowser();
   pages = await SdkPages.start(browser);
-  publisher = spawn(program, ['publish', clip, '--loop', '--url', server.ws, '--room', 'sync', '--identity', 'clip'], { stdio: 'inherit' });
+  publisher = start(program, ['publish', clip, '--loop', '--url', server.ws, '--room', 'sync', '--identity', 'clip'], { stdio: 'inherit' });
 });
 after(async () => {
-  publisher.kill('SIGINT');
-  await new Promise((resolve) => publisher.once('exit', resolve));
+  await stop(publisher);
   await pages.stop();
   await browser.close();
   assert.deepEqual(await server.stop(), { code: 0, signal: null });

@@ -1,14 +1,13 @@
 // Goal: a network that lets nothing through but one TCP connection to a relay still has the lesson.
 // Method: coturn as the README sets it up, beside the server; a page that may use relayed candidates only, over TCP.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
 
 import { SdkPages, launchBrowser } from './lib/browser.js';
+import { after, before, start, stop, test } from './lib/limits.js';
 import { Server, freePort, token, until } from './lib/server.js';
 
 const SECRET = 'a secret that only coturn and the server know';
@@ -39,7 +38,7 @@ pidfile=${folder}/pid
 log-file=stdout
 `,
   );
-  turn = spawn('turnserver', ['-c', path.join(folder, 'turn.conf')], { stdio: 'ignore' });
+  turn = start('turnserver', ['-c', path.join(folder, 'turn.conf')], { stdio: 'ignore' });
   await until('coturn listens', () => new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1', () => resolve(socket.end()));
     socket.on('error', () => resolve(false));
@@ -54,8 +53,7 @@ after(async () => {
   await pages.stop();
   await browser.close();
   assert.deepEqual(await server.stop(), { code: 0, signal: null });
-  turn.kill();
-  await new Promise((resolve) => turn.once('exit', resolve));
+  await stop(turn, 'SIGTERM');
   rmSync(folder, { recursive: true, force: true });
 });
 

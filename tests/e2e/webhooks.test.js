@@ -5,11 +5,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
 
 import * as rtc from '@livekit/rtc-node';
 import { RoomServiceClient, WebhookReceiver } from 'livekit-server-sdk';
 
+import { after, before, test } from './lib/limits.js';
 import { Server, freePort, token, until } from './lib/server.js';
 
 const receiver = new WebhookReceiver('devkey', 'secret');

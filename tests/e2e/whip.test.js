@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
 
 import { SdkPages, launchBrowser } from './lib/browser.js';
+import { after, afterEach, before, test } from './lib/limits.js';
 import { Server, lessonToken, rawToken, root, sleep, token, until } from './lib/server.js';
 
 let server, browser, pages;

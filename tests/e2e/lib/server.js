@@ -1,11 +1,13 @@
 // Starts the built server on free ports with a temporary data folder, and stops it again.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { start, stop } from './limits.js';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 export const program = process.env.TONGKE ?? path.join(root, 'build/release/tongke');
@@ -72,13 +74,12 @@ export class Server {
 
   async launch() {
     this.log = '';
-    this.process = spawn(
+    this.process = start(
       program,
       ['serve', '--dev', '--data', this.data, '--port', String(this.port), '--media-port', '0', '--media-tcp-port', '0',
         ...this.args],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
-    this.exited = new Promise((resolve) => this.process.once('exit', (code, signal) => resolve({ code, signal })));
     this.process.stderr.on('data', (data) => {
       this.log += data;
     });
@@ -89,14 +90,12 @@ export class Server {
   }
 
   async kill() {
-    this.process.kill('SIGKILL');
-    await this.exited;
+    await stop(this.process, 'SIGKILL');
   }
 
   /** Ends it as Ctrl-C does; the exit status. */
   async stop() {
-    this.process.kill('SIGINT');
-    const status = await this.exited;
+    const status = await stop(this.process);
     rmSync(this.data, { recursive: true, force: true });
     return status;
   }
