@@ -113,8 +113,8 @@ static void finish(struct http_exchange *ex, int status, const char *content_typ
     ex->is_answered = true;
     if (ex->conn == NULL)
         destroy(ex);
-    else if (ex->conn->wsi != NULL)
-        lws_callback_on_writable(ex->conn->wsi);
+    else
+        http__loop_want_writable(&ex->conn->server->loop, ex->conn);
 }
 
 void http_reply(struct http_exchange *exchange, int status, const char *content_type,

@@ -67,9 +67,9 @@ uint16_t http_server_port(const struct http_server *h);
 /*
  * One turn: sends what signalling has waiting, waits until something happens, http_server_wake()
  * is called or `timeout` microseconds have passed (0: does not wait, MONO_NEVER: no limit),
- * handles it, and sends again. Negative only when the server cannot go on.
+ * handles it, and sends again. Waits are rounded up to milliseconds.
  */
-MUST_CHECK int http_server_service(struct http_server *h, mono_us timeout);
+void http_server_service(struct http_server *h, mono_us timeout);
 
 /* Makes http_server_service() return soon. Any thread, any number of times. */
 void http_server_wake(struct http_server *h);

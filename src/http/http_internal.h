@@ -28,9 +28,12 @@ struct webhook_queue;
 #define HTTP__SILENCE_MAX_S       30
 
 struct http__conn {
-    struct list link;           /* in server->conns */
+    struct list link;           /* in server->conns, or in the loop's list of the ended */
+    struct list wanting;        /* in the loop's list, alone otherwise */
     struct http_server *server; /* parent */
     struct lws *wsi;
+    int fd;                         /* the library's; closed when is_ended */
+    bool is_ended;                  /* nothing may be done with it any more */
     struct http_exchange *exchange; /* the request being read or answered */
     struct http_ws *ws;             /* after, or in the course of, an upgrade */
 };
@@ -87,13 +90,22 @@ struct http_ws {
     size_t queued;
     int close_code; /* 0: open */
     char close_reason[64];
-    bool is_open; /* the upgrade is done */
+    bool is_open;  /* the upgrade is done */
+    bool is_ended; /* its close frame is the library's matter */
+};
+
+struct http__loop {
+    int epoll_fd, wake_fd;
+    struct list wanting; /* connections that have something to send */
+    struct list ended;   /* connections that may still be named in the events of this turn */
+    mono_us library_due; /* when the library's own turn is due */
 };
 
 struct http_server {
     /* Set at creation. */
     struct http_config config; /* its strings are only valid in http_server_create() */
     char *web_root;
+    struct http__loop loop;
     struct lws_context *context;
     struct lws_vhost *vhost;
     struct lws_protocols protocols[3];
@@ -109,15 +121,33 @@ struct http_server {
 
     struct list conns;
     uint32_t conn_count;
-    mono_us turn_at;     /* when the last turn of the loop began to look */
     struct list waiting; /* exchanges whose answer signalling gives later */
-    lws_sorted_usec_list_t timer;
-    uint8_t *frame; /* LWS_PRE + the largest frame sent so far */
+    uint8_t *frame;      /* LWS_PRE + the largest frame sent so far */
     size_t frame_capacity;
     struct webhook_queue *webhooks;
     char webhook_key[64];
     struct http_stats stats;
 };
+
+/* ---- loop.c ---- */
+
+/* -EMFILE, -ENOMEM. */
+MUST_CHECK int http__loop_open(struct http__loop *loop);
+/* A loop whose epoll_fd is negative is a no-op. */
+void http__loop_close(struct http__loop *loop);
+/* `listener` is one of the server's, and stays where it is. -ENOMEM, -ENOSPC. */
+MUST_CHECK int http__loop_add_listener(struct http__loop *loop, int *listener);
+/* Watches the socket of a connection. -ENOMEM, -ENOSPC. */
+MUST_CHECK int http__loop_add(struct http__loop *loop, struct http__conn *conn);
+/* The socket is closed: takes the connection out of the server's list, and frees it in the end. */
+void http__loop_end(struct http__loop *loop, struct http__conn *conn);
+/* The connection's writable callback is to be called soon; as often as one likes. */
+void http__loop_want_writable(struct http__loop *loop, struct http__conn *conn);
+/* Any thread. */
+void http__loop_wake(struct http__loop *loop);
+/* Waits for up to `timeout` microseconds (0 or less: not at all; rounded up to milliseconds) until
+ * something happens, and handles what has happened. */
+void http__loop_run(struct http_server *h, mono_us timeout);
 
 /* ---- listen.c ---- */
 

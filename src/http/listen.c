@@ -101,7 +101,8 @@ int http__listen(struct http_server *h, const struct http_config *config)
     return rc;
 }
 
-/* Hands an accepted socket to libwebsockets, with its connection attached. */
+/* Hands an accepted socket to libwebsockets, with its connection attached. Where that fails, the
+ * library has closed the socket, and may have ended the connection by its destroy callback. */
 static void adopt(struct http_server *h, int fd)
 {
     int on = 1;
@@ -112,24 +113,25 @@ static void adopt(struct http_server *h, int fd)
     }
     IGNORE(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))); /* only a matter of speed */
     conn->server = h;
+    conn->fd = fd;
+    list_init(&conn->wanting);
     list_push_back(&h->conns, &conn->link);
     h->conn_count++;
     lws_adopt_desc_t info = {.vh = h->vhost,
                              .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
                              .fd.sockfd = fd,
                              .opaque = conn};
-    if (lws_adopt_descriptor_vhost_via_info(&info) != NULL)
+    struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&info);
+    if (conn->is_ended)
         return;
-    /* It failed before or after its destroy callback, which frees the connection. */
-    LIST_FOR_EACH(it, &h->conns)
-    {
-        if (it == &conn->link) {
-            list_remove(it);
-            h->conn_count--;
-            free(conn);
-            return;
-        }
+    if (wsi == NULL) {
+        h->conn_count--;
+        http__loop_end(&h->loop, conn);
+        return;
     }
+    conn->wsi = wsi;
+    if (http__loop_add(&h->loop, conn) != 0)
+        lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
 }
 
 void http__accept(struct http_server *h, int listener)

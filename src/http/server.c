@@ -7,25 +7,16 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SERV_BUF_SIZE  32768
 #define RX_BUFFER_SIZE 16384
-#define HEADER_DATA_SIZE                                                               \
-    (160u << 10)            /* HTTP_HEADERS_SIZE_MAX and room to notice what is longer \
-                             */
-#define IDLE_S          15  /* between two requests on one connection */
-#define FIRST_BYTE_S    20  /* for headers, TLS handshakes and request bodies to go on */
-#define SEND_STALL_S    120 /* for a slow line to take the next part of an answer */
-#define LISTEN_PROTOCOL "tongke-listen"
-#define WAIT_MAX        (MONO_S(3600))
-
-/* libwebsockets polls every connection at every turn, twice, which takes about 0.4 us for each.
- * Turns are kept apart by many times that, so that looking takes a few hundredths of a core however
- * many there are; what came meanwhile is handled together. */
-#define TURN_REST_NS  80000 /* for each connection */
-#define TURN_REST_MAX MONO_MS(30)
+#define HEADER_DATA_SIZE                                                            \
+    (160u << 10)         /* HTTP_HEADERS_SIZE_MAX and room to notice what is longer \
+                          */
+#define IDLE_S       15  /* between two requests on one connection */
+#define FIRST_BYTE_S 20  /* for headers, TLS handshakes and request bodies to go on */
+#define SEND_STALL_S 120 /* for a slow line to take the next part of an answer */
 
 /* A WebSocket is pinged every 10 s and dropped when nothing answers. */
 static const lws_retry_bo_t ws_liveness = {
@@ -153,12 +144,11 @@ static int on_writable(struct http__conn *conn, struct lws *wsi)
         return 0;
     lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_STALL_S);
     int rc = http__exchange_send(ex, wsi);
-    if (rc == 0) {
-        lws_callback_on_writable(wsi);
-        return 0;
-    }
+    if (rc == 0)
+        return 0; /* the socket is full, and tells when it has room */
     bool is_end = rc < 0 || ex->is_close;
     http__exchange_release(ex);
+    http__loop_want_writable(&conn->server->loop, conn); /* the library's rest of the turn */
     return is_end || lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 }
 
@@ -202,9 +192,8 @@ static void destroy_conn(struct http_server *h, struct http__conn *conn, struct 
 {
     forget(conn);
     lws_set_opaque_user_data(wsi, NULL);
-    list_remove(&conn->link);
     h->conn_count--;
-    free(conn);
+    http__loop_end(&h->loop, conn);
 }
 
 static int on_ws_event(struct http__conn *conn, struct lws *wsi, enum lws_callback_reasons reason,
@@ -216,7 +205,7 @@ static int on_ws_event(struct http__conn *conn, struct lws *wsi, enum lws_callba
     switch (reason) {
     case LWS_CALLBACK_ESTABLISHED:
         ws->is_open = true;
-        lws_callback_on_writable(wsi);
+        http__loop_want_writable(&conn->server->loop, conn);
         return 0;
     case LWS_CALLBACK_RECEIVE:
         http__ws_receive(ws, wsi, in, size);
@@ -235,10 +224,6 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     if (wsi == NULL || lws_get_context(wsi) == NULL)
         return 0;
     h = lws_context_user(lws_get_context(wsi));
-    if (reason == LWS_CALLBACK_RAW_RX_FILE) {
-        http__accept(h, lws_get_socket_fd(wsi));
-        return 0;
-    }
     conn = lws_get_opaque_user_data(wsi);
     if (h == NULL || conn == NULL)
         return 0;
@@ -303,7 +288,6 @@ static int create_vhost(struct http_server *h, const struct http_config *config)
     memset(&info, 0, sizeof(info));
     h->protocols[0] = (struct lws_protocols){
         .name = "http", .callback = on_event, .rx_buffer_size = RX_BUFFER_SIZE};
-    h->protocols[1] = (struct lws_protocols){.name = LISTEN_PROTOCOL, .callback = on_event};
     info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info.vhost_name = "tongke";
     info.protocols = h->protocols;
@@ -326,17 +310,12 @@ static int create_vhost(struct http_server *h, const struct http_config *config)
     return h->is_tls ? ERR_HTTP_TLS : -ENOMEM;
 }
 
-/* Puts the listening sockets into the loop, which owns them from then on. */
 static int watch_listeners(struct http_server *h)
 {
-    for (size_t i = 0; i < h->listener_count; i++) {
-        lws_sock_file_fd_type fd = {.filefd = h->listeners[i]};
-        if (lws_adopt_descriptor_vhost(h->vhost, LWS_ADOPT_RAW_FILE_DESC, fd, LISTEN_PROTOCOL,
-                                       NULL) == NULL)
-            return -ENOMEM;
-        h->listeners[i] = -1;
-    }
-    return 0;
+    int rc = 0;
+    for (size_t i = 0; i < h->listener_count && rc == 0; i++)
+        rc = http__loop_add_listener(&h->loop, &h->listeners[i]);
+    return rc;
 }
 
 static int start_webhooks(struct http_server *h, const struct http_config *config)
@@ -361,6 +340,8 @@ static int start(struct http_server *h, const struct http_config *config)
     }
     int rc = http__listen(h, config);
     if (rc == 0)
+        rc = http__loop_open(&h->loop);
+    if (rc == 0)
         rc = create_context(h);
     if (rc == 0)
         rc = create_vhost(h, config);
@@ -375,6 +356,7 @@ int http_server_create(const struct http_config *config, struct http_server **re
     if (h == NULL)
         return -ENOMEM;
     h->config = *config;
+    h->loop.epoll_fd = -1;
     if (h->config.connection_count_max == 0)
         h->config.connection_count_max = HTTP__CONNECTIONS_DEFAULT;
     list_init(&h->conns);
@@ -397,11 +379,10 @@ void http_server_destroy(struct http_server *h)
         return;
     if (h->context != NULL)
         lws_context_destroy(h->context);
+    http__loop_close(&h->loop);
     http__signal_abandon(h);
-    for (size_t i = 0; i < h->listener_count; i++) {
-        if (h->listeners[i] >= 0)
-            close(h->listeners[i]);
-    }
+    for (size_t i = 0; i < h->listener_count; i++)
+        close(h->listeners[i]);
     webhook_queue_destroy(h->webhooks);
     free(h->frame);
     free(h->web_root);
@@ -413,45 +394,16 @@ uint16_t http_server_port(const struct http_server *h)
     return h->port;
 }
 
-/* Nothing to do: its time is the end of a wait. */
-static void on_timer(lws_sorted_usec_list_t *timer)
+void http_server_service(struct http_server *h, mono_us timeout)
 {
-    (void)timer;
-}
-
-static void keep_turns_apart(struct http_server *h)
-{
-    mono_us rest_min = TK_MIN((mono_us)h->conn_count * TURN_REST_NS / 1000, TURN_REST_MAX);
-    mono_us until = h->turn_at + rest_min, now = mono_now();
-    if (now < until) {
-        mono_us rest = until - now;
-        struct timespec t = {.tv_sec = rest / MONO_S(1), .tv_nsec = rest % MONO_S(1) * 1000};
-        IGNORE(nanosleep(&t, NULL)); /* a shorter rest does no harm */
-        now = until;
-    }
-    h->turn_at = now;
-}
-
-int http_server_service(struct http_server *h, mono_us timeout)
-{
-    int rc;
-    keep_turns_apart(h);
     http__signal_flush(h);
-    if (timeout <= 0) {
-        rc = lws_service(h->context, -1);
-    } else {
-        mono_us wait = TK_MIN(timeout, WAIT_MAX);
-        lws_sul_schedule(h->context, 0, &h->timer, on_timer, TK_MAX(wait, MONO_MS(1)));
-        rc = lws_service(h->context, 0);
-        lws_sul_cancel(&h->timer);
-    }
+    http__loop_run(h, timeout);
     http__signal_flush(h);
-    return rc < 0 ? ERR_CLOSED : 0;
 }
 
 void http_server_wake(struct http_server *h)
 {
-    lws_cancel_service(h->context);
+    http__loop_wake(&h->loop);
 }
 
 void http_server_stats(const struct http_server *h, struct http_stats *ret_stats)

@@ -186,7 +186,7 @@ void http__signal_flush(struct http_server *h)
     while ((session = signal_poll_writable(h->config.signal)) != NULL) {
         struct http_ws *ws = signal_session_user(session);
         if (ws != NULL && ws->is_open)
-            lws_callback_on_writable(ws->conn->wsi);
+            http__loop_want_writable(&h->loop, ws->conn);
     }
     flush_replies(h);
     flush_webhooks(h);

@@ -34,7 +34,7 @@ void http__ws_destroy(struct http_ws *ws)
 static void want_writable(struct http_ws *ws)
 {
     if (ws->is_open)
-        lws_callback_on_writable(ws->conn->wsi);
+        http__loop_want_writable(&ws->conn->server->loop, ws->conn);
 }
 
 int http_ws_send(struct http_ws *ws, const void *data, size_t size, bool is_text)
@@ -152,6 +152,8 @@ static int send_pulled(struct http_ws *ws)
 
 static int end(struct http_ws *ws)
 {
+    ws->is_ended = true;
+    want_writable(ws); /* for the close frame */
     lws_close_reason(ws->conn->wsi, (enum lws_close_status)ws->close_code,
                      (uint8_t *)ws->close_reason, strlen(ws->close_reason));
     return ERR_CLOSED;
@@ -160,12 +162,12 @@ static int end(struct http_ws *ws)
 int http__ws_send_queued(struct http_ws *ws)
 {
     bool has_sent = false;
-    for (int i = 0; i < HTTP__SIGNAL_BURST; i++) {
-        if (lws_send_pipe_choked(ws->conn->wsi)) {
-            want_writable(ws);
-            return 0;
-        }
-        int n;
+    int n = 1;
+    if (ws->is_ended)
+        return 0; /* the library sends the close frame and waits for the other's */
+    for (int i = 0; i < HTTP__SIGNAL_BURST && n > 0; i++) {
+        if (lws_send_pipe_choked(ws->conn->wsi))
+            return 0; /* the socket tells when it has room */
         if (!list_is_empty(&ws->queue)) {
             n = send_own(ws);
             n = n == 0 ? 1 : n;
@@ -174,14 +176,12 @@ int http__ws_send_queued(struct http_ws *ws)
         }
         if (n < 0)
             return n;
-        if (n == 0)
-            break;
-        has_sent = true;
+        has_sent = has_sent || n > 0;
     }
     if (list_is_empty(&ws->queue) && ws->close_code != 0)
         return end(ws);
-    if (!list_is_empty(&ws->queue) || (ws->ops.pull != NULL && has_sent))
-        want_writable(ws);
+    if (n > 0)
+        want_writable(ws); /* there may be more */
     else if (has_sent && ws->ops.writable != NULL && ws->user_conn != NULL)
         ws->ops.writable(ws->user_conn);
     return 0;

@@ -106,23 +106,20 @@ static void pump_events(struct server *s)
     }
 }
 
-static int control_loop(struct server *s)
+static void control_loop(struct server *s)
 {
     while (!atomic_load_explicit(&s->is_stopping, memory_order_relaxed)) {
         mono_us now = mono_now();
         mono_us next = TK_MIN(signal_next_timeout(s->signal), lesson_api_next_timeout(s->lessons));
         next = TK_MIN(next, load_next_timeout(&s->load));
         mono_us wait = next == MONO_NEVER ? MONO_S(1) : TK_MIN(TK_MAX(next - now, 0), MONO_S(1));
-        int err = http_server_service(s->http, wait);
-        if (err < 0)
-            return err;
+        http_server_service(s->http, wait);
         pump_events(s);
         load_handle_timeout(&s->load, mono_now());
         lesson_api_handle_timeout(s->lessons, mono_now());
         signal_handle_timeout(s->signal, mono_now(), wall_now());
         pump_commands(s);
     }
-    return 0;
 }
 
 /* ---- SIGINT and SIGTERM ---- */
@@ -447,9 +444,7 @@ int server_run(const struct config *config)
         LOG_INFO("server", "ready", "version=%s port=%u workers=%zu udp=%u tcp=%u", TONGKE_VERSION,
                  http_server_port(s->http), s->worker_count, worker_udp_port(s->workers[0]),
                  worker_tcp_port(s->workers[0]));
-        int err = control_loop(s);
-        if (err < 0)
-            code = fail("control loop", err, "");
+        control_loop(s);
         LOG_INFO("server", "stopping", "code=%d", code);
     }
     stop(s);

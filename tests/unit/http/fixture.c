@@ -26,8 +26,7 @@ static void *run(void *arg)
     struct fixture *f = arg;
     while (!atomic_load(&f->is_stopping)) {
         struct http_stats stats;
-        if (http_server_service(f->server, MONO_S(10)) != 0)
-            break;
+        http_server_service(f->server, MONO_S(10));
         http_server_stats(f->server, &stats);
         atomic_store(&f->webhooks_sent, stats.webhooks_sent);
         atomic_store(&f->webhooks_dropped, stats.webhooks_dropped);
