@@ -8,11 +8,12 @@
 
 #include <math.h>
 
-#define ACTIVE_PERCENT  40   /* share of a window above the worker's threshold of -35 dBov */
-#define SMOOTHING       0.5f /* weight of the newest of about two windows */
-#define STEPS           8
-#define SILENT_BELOW    0.02f
-#define SPEAKERS_MAX    64 /* changes told at once; the rest follows in the next window */
+#define ACTIVE_PERCENT 40   /* share of a window above the worker's threshold of -35 dBov */
+#define SMOOTHING      0.5f /* weight of the newest of about two windows */
+#define STEPS          8
+#define SILENT_BELOW   0.02f
+#define SPEAKERS_MAX \
+    64 /* changes told at once, one bit each; the rest follows in the next window */
 #define SIMULATED_LEVEL 0.9f
 
 /* The loudest fresh window of a participant, 0 if nobody speaks. */
@@ -63,15 +64,26 @@ static bool hears(struct signal_participant *viewer, struct signal_participant *
     return false;
 }
 
-static void tell(struct signal_participant *viewer, struct signal_participant *const *changed,
-                 size_t count)
+/* One bit for each changed participant that the viewer hears. */
+static uint64_t heard_of(struct signal_participant *viewer,
+                         struct signal_participant *const *changed, size_t count)
+{
+    uint64_t heard = 0;
+    for (size_t i = 0; i < count; i++)
+        heard |= (uint64_t)hears(viewer, changed[i]) << i;
+    return heard;
+}
+
+/* The message about those of `changed` whose bit is set in `heard`; NULL without memory. */
+static struct signal_frame *speakers_frame(struct signal_participant *const *changed, size_t count,
+                                           uint64_t heard)
 {
     Livekit__SpeakerInfo infos[SPEAKERS_MAX];
     Livekit__SpeakerInfo *list[SPEAKERS_MAX];
     Livekit__SpeakersChanged body = LIVEKIT__SPEAKERS_CHANGED__INIT;
     body.speakers = list;
     for (size_t i = 0; i < count; i++) {
-        if (!hears(viewer, changed[i]))
+        if ((heard >> i & 1u) == 0)
             continue;
         Livekit__SpeakerInfo *info = &infos[body.n_speakers];
         livekit__speaker_info__init(info);
@@ -80,12 +92,33 @@ static void tell(struct signal_participant *viewer, struct signal_participant *c
         info->active = changed[i]->is_speaking;
         list[body.n_speakers++] = info;
     }
-    if (body.n_speakers == 0)
-        return;
     Livekit__SignalResponse response = LIVEKIT__SIGNAL_RESPONSE__INIT;
     response.message_case = LIVEKIT__SIGNAL_RESPONSE__MESSAGE_SPEAKERS_CHANGED;
     response.speakers_changed = &body;
-    signal__send(viewer, &response);
+    return signal__frame_pack(&response);
+}
+
+/* In a lesson nearly everyone hears the same: a frame is packed anew only when the next viewer
+ * hears others than the one before. */
+static void tell_viewers(struct signal_room *room, struct signal_participant *const *changed,
+                         size_t count)
+{
+    struct signal_frame *frame = NULL;
+    uint64_t packed = 0;
+    LIST_FOR_EACH(it, &room->participants)
+    {
+        struct signal_participant *viewer = CONTAINER_OF(it, struct signal_participant, link);
+        uint64_t heard = viewer->session != NULL ? heard_of(viewer, changed, count) : 0;
+        if (heard == 0)
+            continue;
+        if (heard != packed) {
+            signal__frame_unref(frame);
+            frame = speakers_frame(changed, count, heard);
+            packed = heard;
+        }
+        signal__session_push(viewer->session, frame);
+    }
+    signal__frame_unref(frame);
 }
 
 void signal__speakers_tick(struct signal_room *room)
@@ -100,12 +133,6 @@ void signal__speakers_tick(struct signal_room *room)
         if (count < SPEAKERS_MAX && update_level(p, now))
             changed[count++] = p;
     }
-    if (count == 0)
-        return;
-    LIST_FOR_EACH(it, &room->participants)
-    {
-        struct signal_participant *viewer = CONTAINER_OF(it, struct signal_participant, link);
-        if (viewer->session != NULL)
-            tell(viewer, changed, count);
-    }
+    if (count > 0)
+        tell_viewers(room, changed, count);
 }
