@@ -161,9 +161,11 @@ class Readings(unittest.TestCase):
             load.reading(self.report(0), "refused")
 
     def test_worker_threads(self):
-        counts = {("tongke-1", "raw_syscalls:sys_enter"): 10, ("tongke-2", "raw_syscalls:sys_enter"): 900,
-                  ("tongke-2", "probe_libc:tkbench_malloc"): 3}
-        self.assertEqual(figures_inside.media_threads(counts), ["tongke-2"])
+        counts = {("tongke-1", "probe_libc:tkbench_malloc"): 900, ("worker-0-2", "probe_libc:tkbench_malloc"): 3,
+                  ("worker-0-2", "probe_libc:tkbench_free"): 2}
+        self.assertEqual(figures_inside.media_threads(counts), ["worker-0-2"])
+        with self.assertRaises(load.Failed):
+            figures_inside.media_threads({("tongke-1", "probe_libc:tkbench_malloc"): 900})
 
 
 class Plots(unittest.TestCase):

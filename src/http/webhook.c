@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/ring.h"
+#include "base/thread.h"
 #include "http/webhook_internal.h"
 #include "signal/signal.h"
 
@@ -130,7 +131,7 @@ int webhook_queue_create(const struct webhook_config *config, struct webhook_que
         return -ENOMEM;
     int rc = init(q, config);
     if (rc == 0) {
-        rc = -pthread_create(&q->thread, NULL, webhook__run, q);
+        rc = thread_start(&q->thread, "webhooks", webhook__run, q);
         q->is_running = rc == 0;
     }
     if (rc != 0) {

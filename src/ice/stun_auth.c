@@ -1,10 +1,11 @@
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA1_Update(), see base/hmac.h */
+
+#include "base/hmac.h"
 #include "base/strbuf.h"
 #include "ice/ice_internal.h"
 #include "ice/stun.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <string.h>
 
 /*
@@ -46,12 +47,17 @@ bool ice__stun_integrity(const uint8_t *data, size_t at, const void *key, size_t
                          uint8_t ret_mac[ICE__INTEGRITY_SIZE])
 {
     uint8_t copy[ICE_STUN_SIZE_MAX];
-    unsigned size = 0;
+    struct hmac_sha1 mac;
+    SHA_CTX message;
     if (at < ICE_STUN_HEADER_SIZE || at > sizeof(copy))
         return false;
     copy_adjusted(copy, data, at, 4 + ICE__INTEGRITY_SIZE);
-    return HMAC(EVP_sha1(), key, (int)key_size, copy, at, ret_mac, &size) != NULL &&
-           size == ICE__INTEGRITY_SIZE;
+    hmac_sha1_init(&mac, key, key_size);
+    hmac_sha1_begin(&mac, &message);
+    SHA1_Update(&message, copy, at);
+    hmac_sha1_end(&mac, &message, ret_mac);
+    OPENSSL_cleanse(&mac, sizeof(mac));
+    return true;
 }
 
 uint32_t ice__stun_fingerprint(const uint8_t *data, size_t at)

@@ -6,6 +6,7 @@
  * behind the batches, and the BIO under a DTLS session.
  */
 
+#include "base/hmac.h"
 #include "secure/cert.h"
 #include "secure/dtls.h"
 #include "secure/srtp.h"
@@ -150,13 +151,8 @@ void sec__backend_release(void);
 
 /* --- HMAC-SHA1, one packet at a time (srtp_mac.c) --- */
 
-struct sec__mac {
-    SHA_CTX inner, outer; /* after the padded key */
-};
-
-void sec__mac_init(struct sec__mac *m, const uint8_t key[SEC__AUTH_KEY_SIZE]);
-void sec__mac_packet(const struct sec__mac *m, const struct sec__op *op,
-                     uint8_t ret_mac[SHA_DIGEST_LENGTH]);
+void sec__mac_packet(const struct hmac_sha1 *m, const struct sec__op *op,
+                     uint8_t ret_mac[HMAC_SHA1_SIZE]);
 
 /* --- Certificate (cert.c) --- */
 

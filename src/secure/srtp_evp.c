@@ -9,7 +9,7 @@
 struct sec__crypt {
     enum sec_profile profile;
     EVP_CIPHER_CTX *cipher;
-    struct sec__mac mac; /* AES-CM only */
+    struct hmac_sha1 mac; /* AES-CM only */
 };
 
 static void evp_destroy(struct sec__crypt *c)
@@ -37,7 +37,7 @@ static int evp_create(const struct sec__keys *keys, enum sec_direction direction
         return ERR_SEC_CRYPTO;
     }
     if (!is_gcm)
-        sec__mac_init(&c->mac, keys->auth);
+        hmac_sha1_init(&c->mac, keys->auth, sizeof(keys->auth));
     *ret_crypt = c;
     return 0;
 }

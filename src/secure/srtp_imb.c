@@ -24,7 +24,7 @@ _Static_assert(LANES <= SEC__OPS_MAX, "a batch can fill the lanes");
 
 struct cm_keys {
     _Alignas(16) uint8_t enc[16 * 11]; /* eleven round keys (FIPS 197, 5.2) */
-    struct sec__mac mac;
+    struct hmac_sha1 mac;
 };
 
 struct sec__crypt {
@@ -68,7 +68,7 @@ static int imb_create(const struct sec__keys *keys, enum sec_direction direction
         _Alignas(16) uint8_t dec[16 * 11]; /* not needed, but always made */
         IMB_AES_KEYEXP_128(t->mgr, keys->key, c->cm.enc, dec);
         OPENSSL_cleanse(dec, sizeof(dec));
-        sec__mac_init(&c->cm.mac, keys->auth);
+        hmac_sha1_init(&c->cm.mac, keys->auth, sizeof(keys->auth));
     }
     *ret_crypt = c;
     return 0;
@@ -187,7 +187,7 @@ static bool mac_run(struct sec__imb *t, struct sec__op *const *ops, size_t count
     size_t alone = count % LANES <= ALONE_MAX ? count % LANES : 0, side_by_side = count - alone;
     for (size_t i = 0; i < side_by_side; i++) {
         const struct sec__op *op = ops[i];
-        const struct sec__mac *mac = &op->session->crypt->cm.mac;
+        const struct hmac_sha1 *mac = &op->session->crypt->cm.mac;
         size_t size = op->head_size + op->in_size[0] + op->in_size[1];
         IMB_JOB *job = &t->mac[i];
         job->src = mac_input(t, op, i, size);

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/version.h"
 #include "http/http.h"
 #include "http/lesson_api.h"
@@ -141,9 +142,9 @@ static void *wait_for_signal(void *arg)
 
 static int watch_signals(struct server *s)
 {
-    int err = pthread_create(&s->signal_thread, NULL, wait_for_signal, s);
+    int err = thread_start(&s->signal_thread, "signals", wait_for_signal, s);
     s->has_signal_thread = err == 0;
-    return -err;
+    return err;
 }
 
 /* Before any thread starts, so that all of them inherit it. */

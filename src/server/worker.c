@@ -1,8 +1,10 @@
 #include "base/err.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "server/worker_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -239,11 +241,11 @@ int worker_start(struct worker *w)
         err = open_relays(w);
     if (err < 0)
         return err;
-    err = pthread_create(&w->thread, NULL, run, w);
-    if (err != 0)
-        return -err;
-    w->is_started = true;
-    return 0;
+    char name[16];
+    snprintf(name, sizeof(name), "worker-%u", w->config.index);
+    err = thread_start(&w->thread, name, run, w);
+    w->is_started = err == 0;
+    return err;
 }
 
 void worker_stop(struct worker *w)

@@ -1,5 +1,6 @@
 #include "base/err.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "store/store_internal.h"
 
 #include <errno.h>
@@ -87,7 +88,7 @@ int store_open(const char *path, void (*on_done)(void *user), void *user, struct
     if (err == 0)
         err = store__connect(path, false, &s->read_db);
     if (err == 0)
-        err = -pthread_create(&s->thread, NULL, store__writer_run, s);
+        err = thread_start(&s->thread, "store", store__writer_run, s);
     if (err < 0) {
         store_close(s);
         return err;

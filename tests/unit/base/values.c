@@ -1,20 +1,27 @@
 /*
  * Goal: small values (bytes, base64, hex, addresses, NTP time, result codes, text buffers) are
- * right. Method: tables of known answers; RFC 4648 section 10 for base64.
+ * right. Method: tables of known answers; RFC 4648 section 10 for base64, RFC 2202 section 3 for
+ * HMAC-SHA1.
  */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "unit/cmocka_all.h"
 
 #include "base/addr.h"
 #include "base/bytes.h"
 #include "base/encode.h"
 #include "base/err.h"
+#include "base/hmac.h"
 #include "base/id.h"
 #include "base/strbuf.h"
+#include "base/thread.h"
 #include "base/time.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void test_base64(void **state)
 {
@@ -143,6 +150,40 @@ static void test_strbuf_limit(void **state)
     strbuf_fini(&b);
 }
 
+static void test_hmac_sha1(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t key_byte, key_size;
+        const char *key, *data, *mac;
+    } rows[] = {
+        {0x0b, 20, NULL, "Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"},
+        {0, 4, "Jefe", "what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
+        {0x0c, 20, NULL, "Test With Truncation", "4c1a03424b55e07fe7f27be1d58bb9324a9a5a04"},
+        {0xaa, 80, NULL, "Test Using Larger Than Block-Size Key - Hash Key First",
+         "aa4ae5e15272d00e95705637ce8a3b55ed402112"},
+        {0xaa, 80, NULL,
+         "Test Using Larger Than Block-Size Key and Larger Than One Block-Size Data",
+         "e8e99d0f45237d786d6bbaa7965c7808bbff1a91"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        uint8_t key[80], mac[HMAC_SHA1_SIZE];
+        char text[2 * sizeof(mac) + 1];
+        struct hmac_sha1 m;
+        SHA_CTX message;
+        size_t half = strlen(rows[i].data) / 2;
+        memset(key, rows[i].key_byte, sizeof(key));
+        hmac_sha1_init(&m, rows[i].key != NULL ? (const void *)rows[i].key : key, rows[i].key_size);
+        hmac_sha1_begin(&m, &message);
+        SHA1_Update(&message, rows[i].data, half);
+        SHA1_Update(&message, rows[i].data + half, strlen(rows[i].data) - half);
+        hmac_sha1_end(&m, &message, mac);
+        for (size_t k = 0; k < sizeof(mac); k++)
+            snprintf(text + 2 * k, 3, "%02x", mac[k]);
+        assert_string_equal(text, rows[i].mac);
+    }
+}
+
 static void test_id_is_random_text(void **state)
 {
     (void)state;
@@ -156,6 +197,28 @@ static void test_id_is_random_text(void **state)
     assert_string_not_equal(a, b);
 }
 
+static void *own_name(void *ret_name)
+{
+    /* The name may be given while the thread runs already. */
+    for (int i = 0; i < 1000; i++) {
+        if (pthread_getname_np(pthread_self(), ret_name, 16) == 0 &&
+            strncmp(ret_name, "worker-", 7) == 0)
+            break;
+        usleep(1000);
+    }
+    return NULL;
+}
+
+static void test_thread_has_a_name(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    char name[16] = "";
+    assert_int_equal(thread_start(&thread, "worker-0123456789", own_name, name), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_string_equal(name, "worker-01234567");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,7 +230,9 @@ int main(void)
         cmocka_unit_test(test_ntp),
         cmocka_unit_test(test_err),
         cmocka_unit_test(test_strbuf_limit),
+        cmocka_unit_test(test_hmac_sha1),
         cmocka_unit_test(test_id_is_random_text),
+        cmocka_unit_test(test_thread_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
