@@ -430,7 +430,8 @@ int sec_dtls_poll_transmit(struct sec_dtls *d, uint8_t *dst, size_t dst_size)
 int sec_dtls_poll_data(struct sec_dtls *d, const uint8_t **ret_data)
 {
     if (d->plain_at == d->plain_size) {
-        plain_release(d);
+        if (d->plain != NULL) /* asked after every STUN check, where there is never any */
+            plain_release(d);
         return 0;
     }
     uint16_t size = get_u16be(d->plain + d->plain_at);
