@@ -26,7 +26,7 @@ CAPACITY_GUESS = 1000  # viewers, when the delay is measured without the capacit
 
 
 def delay(env):
-    most = env.results.get("capacity", {}).get("values", {}).get("viewers")
+    most = env.results.get("capacity", {}).get("values", {}).get("viewers_whole")
     figure = figures_size.delay(env, most or CAPACITY_GUESS)
     if not most:
         figure["notes"].append("the own maximum was not measured in this run; the shares are of a guess")

@@ -4,9 +4,11 @@ import dataclasses
 from . import stats
 from .figures_rounds import LECTURE
 from .load import Failed, Traffic, measure
-from .servers import Tongke
+from .servers import Floor, Tongke
 
 LOSS_MAX, DELAY_P99_US_MAX = 0.001, 5000
+VIEWERS_OF_ONE = 25  # where delay is measured with many lessons
+MOST_DRIVEN = 3000   # participants that one core of load drives
 
 
 def run_tongke(env, traffic, seconds=None, **server):
@@ -29,57 +31,105 @@ def scale(env):
                     ", ".join(f"{size}: {cost:.2f}" for size, cost in points) + " µs"}
 
 
-def holds_lesson(env, size, tried):
-    """True when `size` viewers are held; notes why not."""
+def try_size(env, size, tried):
+    """A reading of one lesson with `size` viewers, measured once; None where the load did not come about."""
+    if size in tried:
+        return tried[size]
     try:
         reading = run_tongke(env, dataclasses.replace(LECTURE, subscribers=size), env.lengths.long_s)
     except Failed as error:
-        tried.append({"viewers": size, "held": False, "why": str(error)})
         env.say(f"    {size} viewers: {error}")
-        return False
-    is_held = reading["loss"] < LOSS_MAX and reading["delay_us"]["p99"] <= DELAY_P99_US_MAX and not reading["failed"]
-    tried.append({"viewers": size, "held": is_held, "loss": reading["loss"], "p99_us": reading["delay_us"]["p99"],
-                  "cpu": reading["cpu_share"], "load_is_the_limit": reading["load_limited"]})
-    env.say(f"    {size} viewers: {'held' if is_held else 'not held'}, loss {reading['loss']:.3%}, "
+        tried[size] = None
+        return None
+    env.say(f"    {size} viewers: loss {reading['loss']:.3%}, {reading['failed']} failed, "
             f"p99 {reading['delay_us']['p99'] / 1000:.1f} ms, server's core {reading['cpu_share']:.0%}"
             f"{', the load is the limit: ' + reading['load_limited'] if reading['load_limited'] else ''}")
-    return is_held
+    tried[size] = reading
+    return reading
+
+
+def is_whole(reading):
+    return reading is not None and reading["loss"] < LOSS_MAX and not reading["failed"]
+
+
+def is_prompt(reading):
+    return is_whole(reading) and reading["delay_us"]["p99"] <= DELAY_P99_US_MAX
+
+
+def floor_delay(env, size):
+    """p99 in ms of the floor program with as many viewers: what sending alone takes."""
+    traffic = dataclasses.replace(LECTURE, subscribers=size)
+    with Floor(env, traffic) as floor:
+        return measure(env, floor, traffic, env.lengths.long_s)["delay_us"]["p99"] / 1000
+
+
+def size_text(most, too_many, tried):
+    if too_many and tried.get(too_many) and tried[too_many]["load_limited"]:
+        return f"at least {most} (with {too_many} the load generator was itself the limit)"
+    return f"{most}" + (f", not {too_many}" if too_many else ", more were not tried")
 
 
 def capacity(env):
-    """Viewers of one lesson on one core."""
-    tried = []
-    most, too_many, _ = stats.search_max(lambda n: holds_lesson(env, n, tried), env.lengths.capacity_start,
-                                         limit=6000, tries=env.lengths.capacity_tries)
-    if most == 0:
-        raise Failed(f"no size held: {tried[-1]}")
-    limited = [one["viewers"] for one in tried if one["viewers"] == too_many and one.get("load_is_the_limit")]
-    text = f"{most} viewers" + (f", not {too_many}" if too_many else ", and more were not tried")
-    notes = []
-    if limited:
-        text = f"at least {most} viewers: the load generator was the limit with {too_many}"
-        notes = [f"with {limited} viewers the load generator says that it was itself the limit"]
-    return {"values": {"viewers": most}, "text": text, "tried": tried, "notes": notes}
+    """Viewers of one lesson on one core: by loss alone, and with every packet there in time as well."""
+    tried, lengths = {}, env.lengths
+    whole, whole_not, _ = stats.search_max(lambda n: is_whole(try_size(env, n, tried)), lengths.capacity_start,
+                                           limit=6000, tries=lengths.capacity_tries)
+    prompt, prompt_not, _ = stats.search_max(lambda n: is_prompt(try_size(env, n, tried)), lengths.capacity_start // 4,
+                                             limit=6000, tries=lengths.capacity_tries)
+    if whole == 0:
+        raise Failed(f"no size held: {sorted(tried)}")
+    floor = floor_delay(env, lengths.capacity_start)
+    notes = [f"the floor program, which only decrypts, encrypts and sends, has a p99 of {floor:.1f} ms with "
+             f"{lengths.capacity_start} viewers: a picture goes to one after the other, and the last one waits for all"]
+    points = [{"viewers": n, "loss": r["loss"], "failed": r["failed"], "p99_us": r["delay_us"]["p99"], "cpu": r["cpu_share"],
+               "load_is_the_limit": r["load_limited"]} for n, r in sorted(tried.items()) if r is not None]
+    return {"values": {"viewers": prompt, "viewers_whole": whole, "floor_p99_ms": floor},
+            "text": f"both: {size_text(prompt, prompt_not, tried)} viewers; by loss alone: "
+                    f"{size_text(whole, whole_not, tried)}", "tried": points, "notes": notes}
 
 
-def delay(env, most):
-    """Added delay at shares of the own maximum."""
+def delay_points(env, traffic_of, most):
     points = []
     for share in (0.25, 0.5, 0.8):
         size = max(int(most * share), 1)
-        reading = run_tongke(env, dataclasses.replace(LECTURE, subscribers=size), env.lengths.long_s * 2)
+        reading = run_tongke(env, traffic_of(size), env.lengths.long_s * 2)
         points.append({"share": share, "viewers": size, **reading["delay_us"], "loss": reading["loss"],
-                       "load_is_the_limit": reading["load_limited"]})
+                       "cpu": reading["cpu_share"], "load_is_the_limit": reading["load_limited"]})
         env.say(f"    {share:.0%} ({size} viewers): p50 {reading['delay_us']['p50']} µs, "
-                f"p99 {reading['delay_us']['p99']} µs, p99.9 {reading['delay_us']['p999']} µs")
-    half = points[1]
-    text = "; ".join(f"{one['share']:.0%}: {one['p50'] / 1000:.2f} / {one['p99'] / 1000:.2f} / "
+                f"p99 {reading['delay_us']['p99']} µs, p99.9 {reading['delay_us']['p999']} µs, "
+                f"server's core {reading['cpu_share']:.0%}")
+    return points
+
+
+def points_text(points):
+    return "; ".join(f"{one['share']:.0%}: {one['p50'] / 1000:.2f} / {one['p99'] / 1000:.2f} / "
                      f"{one['p999'] / 1000:.2f} ms" for one in points)
-    notes = [f"of a maximum of {most} viewers"] + [
-        f"at {one['share']:.0%} the load generator was the limit: {one['load_is_the_limit']}"
-        for one in points if one["load_is_the_limit"]]
-    return {"values": {"p99_ms": half["p99"] / 1000, "p999_ms": half["p999"] / 1000},
-            "text": f"p50 / p99 / p99.9 at {text}", "points": points, "notes": notes}
+
+
+def limits_of(points):
+    return [f"at {one['share']:.0%} the load generator was the limit: {one['load_is_the_limit']}"
+            for one in points if one["load_is_the_limit"]]
+
+
+def delay(env, most):
+    """Added delay at shares of the own maximum: many lessons side by side, and one lesson for all."""
+    def lessons(viewers):
+        return dataclasses.replace(LECTURE, subscribers=VIEWERS_OF_ONE, rooms=max(viewers // VIEWERS_OF_ONE, 1))
+
+    # The maximum of many lessons: where the core would be full, from a run with half a thousand viewers.
+    probe = run_tongke(env, lessons(500), env.lengths.measure_s)
+    most_of_many = min(int(500 / probe["cpu_share"]), MOST_DRIVEN)
+    many = delay_points(env, lessons, most_of_many)
+    one = delay_points(env, lambda viewers: dataclasses.replace(LECTURE, subscribers=viewers), most)
+    half = many[1]
+    return {"values": {"p99_ms": half["p99"] / 1000, "p999_ms": half["p999"] / 1000,
+                       "one_p99_ms": one[1]["p99"] / 1000},
+            "text": f"p50 / p99 / p99.9, lessons of {VIEWERS_OF_ONE} viewers: {points_text(many)}. "
+                    f"One lesson for all: {points_text(one)}",
+            "points": one, "points_many": many,
+            "notes": [f"maximum of many lessons: {most_of_many} viewers (at {probe['cpu_share']:.0%} with 500); of one lesson: {most}",
+                      *limits_of(many), *limits_of(one),
+                      "in one lesson a picture goes to one viewer after the other: the last waits for all the others"]}
 
 
 def lesson(env):

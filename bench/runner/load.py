@@ -13,7 +13,8 @@ from .servers import raise_limits
 class Traffic:
     """Who sends what to whom."""
     publishers: int = 1
-    subscribers: int = 0
+    subscribers: int = 0     # of each room
+    rooms: int = 1
     layers: int = 1
     video: bool = True
     audio: bool = True
@@ -31,6 +32,8 @@ class Traffic:
             out += ["--lesson", self.publishers - 1]
         else:
             out += ["--publishers", self.publishers, "--subscribers", self.subscribers]
+        if self.rooms > 1:
+            out += ["--rooms", self.rooms]
         if self.video:
             out += ["--layers", self.layers]
         if self.video != self.audio:
@@ -40,7 +43,7 @@ class Traffic:
         return [str(part) for part in (*out, *self.extra)]
 
     def people(self):
-        return self.publishers + (0 if self.gallery or self.lesson else self.subscribers)
+        return self.rooms * (self.publishers + (0 if self.gallery or self.lesson else self.subscribers))
 
 
 class Failed(RuntimeError):

@@ -121,6 +121,10 @@ class Tongke(Server):
 port: {port}
 data: {folder}/data
 connections_max: 20000
+# The load is what is measured: nobody is refused because of it.
+limits:
+  load_rooms_percent: 0
+  load_participants_percent: 0
 keys:
   devkey: secret
 media:
