@@ -48,11 +48,13 @@ static void sift_down(struct timers *ts, size_t i, struct timer *t)
     place(ts, i, t);
 }
 
-static int grow(struct timers *ts)
+int timers_reserve(struct timers *ts, size_t count)
 {
-    if (ts->count < ts->capacity)
+    if (count <= ts->capacity)
         return 0;
-    size_t capacity = ts->capacity == 0 ? 64 : ts->capacity * 2;
+    size_t capacity = ts->capacity == 0 ? 64 : ts->capacity;
+    while (capacity < count)
+        capacity *= 2;
     struct timer **heap = realloc(ts->heap, capacity * sizeof(struct timer *));
     if (heap == NULL)
         return -ENOMEM;
@@ -68,7 +70,7 @@ int timers_set(struct timers *ts, struct timer *t, mono_us at)
     timers_cancel(ts, t);
     if (at == MONO_NEVER)
         return 0;
-    int err = grow(ts);
+    int err = timers_reserve(ts, ts->count + 1);
     if (err < 0)
         return err;
     t->at = at;

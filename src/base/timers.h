@@ -25,6 +25,9 @@ struct timers {
 void timers_init(struct timers *ts);
 void timers_fini(struct timers *ts); /* the timers themselves belong to their owners */
 
+/* Makes room: up to `count` timers at once, timers_set() does not fail. -ENOMEM. */
+MUST_CHECK int timers_reserve(struct timers *ts, size_t count);
+
 /* Sets or moves a timer; MONO_NEVER cancels it. -ENOMEM leaves it unset. */
 MUST_CHECK int timers_set(struct timers *ts, struct timer *t, mono_us at);
 

@@ -25,6 +25,7 @@
 
 #define WORKER_COMMANDS_MAX    4096 /* mailbox from the control thread */
 #define WORKER_EVENTS_MAX      8192 /* mailbox to the control thread */
+#define WORKER_EVENTS_WAIT     1024 /* with so many in it, none waits for the control thread */
 #define WORKER_EVENTS_SPARE    1024 /* kept free for events that must not be lost */
 #define WORKER_RELAYS_MAX      8192 /* mailbox from each other worker */
 #define WORKER_HANDOVERS_MAX   64   /* TCP connections on their way from worker 0 */

@@ -4,12 +4,16 @@
 
 #include <string.h>
 
-/* Levels and quality come all the time, from everybody; the control thread reads them at its next
- * turn, which is never far: a wake-up for each would cost it more than the event itself. */
-static bool may_wait(const struct media_event *e)
+/* Levels and quality come all the time, from everybody; a wake-up for each would cost the control
+ * thread more than the event itself. It reads them at its next turn: that comes within a second,
+ * and while somebody speaks with every window. Only that somebody begins to speak is told at once.
+ */
+static bool may_wait(const struct worker *w, const struct media_event *e)
 {
-    return e->kind == MEDIA_EVENT_SFU &&
-           (e->sfu.kind == SFU_EVENT_AUDIO_WINDOW || e->sfu.kind == SFU_EVENT_PEER_QUALITY);
+    if (e->kind != MEDIA_EVENT_SFU || ring_count(&w->events) >= WORKER_EVENTS_WAIT)
+        return false;
+    return e->sfu.kind == SFU_EVENT_PEER_QUALITY ||
+           (e->sfu.kind == SFU_EVENT_AUDIO_WINDOW && !e->sfu.is_start);
 }
 
 void worker__push_event(struct worker *w, const struct media_event *event, bool is_vital)
@@ -22,7 +26,7 @@ void worker__push_event(struct worker *w, const struct media_event *event, bool 
             LOG_ERROR("worker", "event_lost", "worker=%u kind=%d", w->config.index, event->kind);
         return;
     }
-    w->has_events = w->has_events || !may_wait(event);
+    w->has_events = w->has_events || !may_wait(w, event);
 }
 
 static void send_tcp(struct worker *w, uint32_t conn, const uint8_t *data, size_t size)

@@ -67,6 +67,7 @@
 #define SFU_START_WAIT   MONO_MS(300)  /* then a lower layer's keyframe is good enough to start */
 #define SFU_WANTED_LOWER MONO_S(5)     /* dynacast: how long a lower wish has to stand */
 #define SFU_AUDIO_WINDOW MONO_MS(400)
+#define SFU_AUDIO_SPEECH 40 /* percent of a window that are loud where somebody speaks */
 #define SFU_TRACK_TICK   MONO_MS(250)
 #define SFU_PEER_TICK    MONO_MS(500)
 #define SFU_TICK_GRID    MONO_MS(10) /* ticks that are due together are one wake-up and one batch */

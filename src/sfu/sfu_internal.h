@@ -171,6 +171,7 @@ struct sfu_speaker {
     uint32_t active_packets, level_sum;
     uint32_t active_ticks; /* of the audio clock */
     uint32_t last_ts;
+    bool is_speech; /* the last window was */
 };
 
 #define SFU_PT_UNKNOWN 0xff

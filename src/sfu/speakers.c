@@ -34,14 +34,17 @@ void sfu__speaker_tick(struct sfu_track *t, mono_us now)
         return;
     uint64_t window_ticks = (uint64_t)(now - sp->window_at) * t->clock_hz / 1000000;
     uint64_t percent = window_ticks > 0 ? sp->active_ticks * UINT64_C(100) / window_ticks : 0;
+    bool is_speech = percent >= SFU_AUDIO_SPEECH;
     const struct sfu_event e = {
         .kind = SFU_EVENT_AUDIO_WINDOW,
         .peer = t->config.source_peer,
         .track = t->config.track,
         .level_dbov = sp->active_packets > 0 ? (uint8_t)(sp->level_sum / sp->active_packets) : 127,
-        .active_percent = (uint8_t)TK_MIN(percent, UINT64_C(100))};
+        .active_percent = (uint8_t)TK_MIN(percent, UINT64_C(100)),
+        .is_start = is_speech && !sp->is_speech};
     bool has_packets = sp->packets > 0;
-    *sp = (struct sfu_speaker){.window_at = has_packets ? now : 0, .last_ts = sp->last_ts};
+    *sp = (struct sfu_speaker){
+        .window_at = has_packets ? now : 0, .last_ts = sp->last_ts, .is_speech = is_speech};
     if (has_packets)
         sfu__push_event(t->node, &e, true);
 }

@@ -97,6 +97,7 @@ struct sfu_event {
     uint8_t codec;          /* enum rtp_codec */
     uint8_t level_dbov;     /* AUDIO_WINDOW: mean of the active packets, 0 (loudest) .. 127 */
     uint8_t active_percent; /* AUDIO_WINDOW: share of the window louder than -35 dBov */
+    bool is_start;          /* AUDIO_WINDOW: speech, after silence */
     uint8_t up_loss_percent, down_loss_percent; /* PEER_QUALITY */
     uint32_t rtt_us;                            /* PEER_QUALITY; 0 unknown */
     uint32_t ssrc;

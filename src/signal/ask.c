@@ -12,7 +12,7 @@ void signal__negotiation_due(struct signal_participant *p)
         return;
     p->is_negotiation_due = true;
     p->negotiation_at = p->room->signal->now + SIGNAL_COALESCE_US;
-    signal__wake(p->room, p->negotiation_at);
+    signal__participant_due(p, p->negotiation_at);
 }
 
 static uint32_t count_waiting(const struct signal_participant *p, uint8_t kind)
@@ -85,15 +85,20 @@ void signal__negotiate_asking(struct signal_participant *p)
     t->asked_video += videos;
     t->is_offer_asked = true;
     t->asked_at = p->room->signal->now;
+    signal__participant_due(p, t->asked_at + SIGNAL_SECTIONS_WAIT_US);
     send_requirement(p, audios, videos);
+}
+
+static bool is_asked(const struct signal_transport *t)
+{
+    return t->is_offer_asked || t->asked_audio > 0 || t->asked_video > 0;
 }
 
 /* A client that did not offer in time is asked anew, from what is needed then. */
 static void forget_asked(struct signal_participant *p)
 {
     struct signal_transport *t = p->publisher;
-    bool is_open = t->is_offer_asked || t->asked_audio > 0 || t->asked_video > 0;
-    if (!is_open || p->room->signal->now < t->asked_at + SIGNAL_SECTIONS_WAIT_US)
+    if (!is_asked(t) || p->room->signal->now < t->asked_at + SIGNAL_SECTIONS_WAIT_US)
         return;
     t->is_offer_asked = false;
     t->asked_audio = 0;
@@ -101,12 +106,20 @@ static void forget_asked(struct signal_participant *p)
     signal__negotiation_due(p);
 }
 
+/* An answer to our offer, or the offer that we asked for. */
+mono_us signal__patience_due(const struct signal_participant *p)
+{
+    if (p->is_v1)
+        return is_asked(p->publisher) ? p->publisher->asked_at + SIGNAL_SECTIONS_WAIT_US
+                                      : MONO_NEVER;
+    bool is_waiting = p->session != NULL && p->subscriber->is_offer_out;
+    return is_waiting ? p->subscriber->offered_at + SIGNAL_OFFER_TIMEOUT_US : MONO_NEVER;
+}
+
 /* The client owes us an answer; without one it is told to come back anew. */
 static bool is_answer_late(const struct signal_participant *p)
 {
-    const struct signal_transport *t = p->subscriber;
-    return !p->is_v1 && p->session != NULL && t->is_offer_out &&
-           p->room->signal->now >= t->offered_at + SIGNAL_OFFER_TIMEOUT_US;
+    return !p->is_v1 && p->room->signal->now >= signal__patience_due(p);
 }
 
 bool signal__negotiate(struct signal_participant *p)

@@ -73,8 +73,11 @@ static void deliver(struct signal_participant *viewer, bool is_reliable, struct 
     bool can_go = dc != NULL && (!is_reliable || list_is_empty(&viewer->held));
     if (can_go && signal__dc_send(dc, label, frame->data, frame->size) >= 0)
         return;
-    if (is_reliable && !keep(&viewer->held, &viewer->held_size, HOLD_SIZE_MAX, frame, 0, s->now))
+    if (!is_reliable)
+        return;
+    if (!keep(&viewer->held, &viewer->held_size, HOLD_SIZE_MAX, frame, 0, s->now))
         s->stats.over_limit++;
+    signal__participant_due(viewer, s->now + SIGNAL_TICK_US);
 }
 
 void signal__data_flush(struct signal_participant *p)
@@ -94,6 +97,15 @@ void signal__data_tick(struct signal_participant *p)
     signal__data_flush(p);
     expire(&p->held, &p->held_size, now - HOLD_US);
     expire(&p->reliable.packets, &p->reliable.packet_bytes, now - REPLAY_US);
+}
+
+mono_us signal__data_due(const struct signal_participant *p)
+{
+    if (!list_is_empty(&p->held))
+        return p->room->signal->now; /* tried again with every tick */
+    if (list_is_empty(&p->reliable.packets))
+        return MONO_NEVER;
+    return CONTAINER_OF(p->reliable.packets.next, struct kept, link)->at + REPLAY_US + 1;
 }
 
 void signal__data_fini(struct signal_participant *p)
@@ -188,9 +200,10 @@ void signal__data_receive(struct signal_participant *p, enum signal_label label,
         data_packet_stamp(&packet, !is_reliable, is_hidden ? "" : p->claims.grants.identity,
                           is_hidden ? "" : p->sid, frame->data);
     forward(p->room, p, &packet, is_reliable, frame);
-    if (is_reliable && packet.sequence != 0)
-        IGNORE(keep(&p->reliable.packets, &p->reliable.packet_bytes, REPLAY_SIZE_MAX, frame,
-                    packet.sequence, s->now)); /* a replay is a courtesy */
+    if (is_reliable && packet.sequence != 0 &&
+        keep(&p->reliable.packets, &p->reliable.packet_bytes, REPLAY_SIZE_MAX, frame,
+             packet.sequence, s->now)) /* not: a replay is a courtesy */
+        signal__participant_due(p, s->now + REPLAY_US + SIGNAL_TICK_US);
     signal__frame_unref(frame);
 }
 

@@ -59,12 +59,8 @@ static void on_layer_started(struct signal *s, const struct sfu_event *e)
 static void on_audio_window(struct signal *s, const struct sfu_event *e)
 {
     struct signal_track *track = idmap_get(&s->tracks, e->track);
-    if (track == NULL)
-        return;
-    track->level_dbov = e->level_dbov;
-    track->active_percent = e->active_percent;
-    track->level_at = s->now;
-    track->participant->room->has_audio_windows = true;
+    if (track != NULL)
+        signal__speakers_window(track, e->level_dbov, e->active_percent);
 }
 
 static void on_keyframe_wanted(struct signal *s, uint8_t worker, const struct sfu_event *e)

@@ -182,12 +182,14 @@ void signal__dynacast_update(struct signal_track *track)
         return;
     int8_t wanted = signal__track_wanted(track);
     int8_t told = TK_MIN(track->told_layer, top_layer(track));
-    if (wanted > told)
+    if (wanted > told) {
         signal__dynacast_tell(track, wanted);
-    else if (wanted == told)
+    } else if (wanted == told) {
         track->lower_at = MONO_NEVER;
-    else if (track->lower_at == MONO_NEVER)
+    } else if (track->lower_at == MONO_NEVER) {
         track->lower_at = track->participant->room->signal->now + SIGNAL_DYNACAST_LOWER_US;
+        signal__participant_due(track->participant, track->lower_at);
+    }
 }
 
 void signal__dynacast_tick(struct signal_track *track)

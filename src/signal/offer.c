@@ -92,6 +92,7 @@ static int send_offer(struct signal_transport *t)
     err = signal__send_description(t, offer, t->offer_id, true);
     t->is_offer_out = err == 0;
     t->offered_at = t->participant->room->signal->now;
+    signal__participant_due(t->participant, t->offered_at + SIGNAL_OFFER_TIMEOUT_US);
 out:
     sdp_destroy(offer);
     signal__arena_fini(&arena);

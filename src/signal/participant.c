@@ -68,6 +68,7 @@ static void init(struct signal_participant *p, struct signal_room *room, bool is
     p->token_due = MONO_NEVER;
     p->quality = LIVEKIT__CONNECTION_QUALITY__EXCELLENT;
     list_init(&p->link);
+    list_init(&p->sounding_link);
     list_init(&p->tracks);
     list_init(&p->subs);
     list_init(&p->data_tracks);
@@ -112,6 +113,8 @@ static void participant_free(struct signal_participant *p)
     signal__bits_fini(&p->known);
     signal__bits_remove(&room->slots, p->slot);
     token_claims_fini(&p->claims);
+    list_remove(&p->sounding_link);
+    timers_cancel(&room->timers, &p->timer);
     free(p);
 }
 
@@ -136,6 +139,9 @@ int signal__participant_create(struct signal_room *room, struct token_claims *cl
     err = create_transports(p);
     if (err < 0)
         goto out;
+    err = timers_reserve(&room->timers, room->participant_count + 1u);
+    if (err < 0)
+        goto out;
     err = strmap_put(&room->by_identity, p->claims.grants.identity, p);
     if (err < 0)
         goto out;
@@ -143,9 +149,9 @@ int signal__participant_create(struct signal_room *room, struct token_claims *cl
     list_push_back(&room->participants, &p->link);
     room->participant_count++;
     room->had_participant = true;
-    room->has_counts_changed = true;
     room->signal->stats.participants++;
-    signal__wake(room, room->signal->now + SIGNAL_TICK_US);
+    signal__room_counts_changed(room);
+    signal__participant_due(p, room->signal->now + SIGNAL_TICK_US);
     *ret_participant = p;
 out:
     if (err < 0)
@@ -186,8 +192,8 @@ void signal__participant_remove(struct signal_participant *p, Livekit__Disconnec
     list_remove(&p->link);
     strmap_take(&room->by_identity, p->claims.grants.identity);
     room->participant_count--;
-    room->has_counts_changed = true;
     room->signal->stats.participants--;
+    signal__room_counts_changed(room);
     if (room->participant_count == 0) {
         room->emptied_at = room->signal->now;
         signal__wake(room, room->emptied_at + room->departure_timeout);
@@ -244,6 +250,7 @@ void signal__participant_send_token(struct signal_participant *p)
 {
     struct signal *s = p->room->signal;
     p->token_due = s->now + SIGNAL_TOKEN_INTERVAL_US;
+    signal__participant_due(p, p->token_due);
     int64_t left_s = p->claims.expires_s - s->wall / 1000;
     char *token;
     if (token_sign(s->config.keys, s->config.key_count, &p->claims,

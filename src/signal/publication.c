@@ -347,8 +347,9 @@ void signal__track_announce(struct signal_track *track)
     track->lower_at = track->kind == RTP_KIND_VIDEO
                           ? p->room->signal->now + SIGNAL_DYNACAST_LOWER_US
                           : MONO_NEVER;
+    signal__participant_due(p, track->lower_at);
     if (!p->is_publisher)
-        p->room->has_counts_changed = true;
+        signal__room_counts_changed(p->room);
     p->is_publisher = true;
     signal__changed(p, true);
     signal__webhook(p->room, "track_published", p, track, 0);

@@ -91,6 +91,7 @@ void signal__resume(struct signal_participant *p, struct signal_session *session
     signal__session_dismiss(p->session, 1000); /* silently: no leave on the old socket */
     p->session = session;
     session->participant = p;
+    signal__participant_due(p, p->room->signal->now + SIGNAL_TICK_US); /* silence counts anew */
     p->room->signal->stats.resumes++;
     uint8_t cut = p->cut_on_resume;
     p->cut_on_resume = 0;

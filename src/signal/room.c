@@ -39,6 +39,8 @@ static int create(struct signal *s, const char *name, const Livekit__CreateRoomR
     room->updates_due = MONO_NEVER;
     room->is_ruled = signal__is_ruled(s, name);
     list_init(&room->participants);
+    list_init(&room->sounding);
+    timers_init(&room->timers);
     strmap_init(&room->by_identity, SIGNAL_PARTICIPANTS_MAX, rng_u64(s->config.rng));
     strmap_init(&room->by_track_sid, (size_t)SIGNAL_PARTICIPANTS_MAX * SIGNAL_TRACKS_MAX,
                 rng_u64(s->config.rng));
@@ -93,6 +95,7 @@ void signal__room_destroy(struct signal_room *room, Livekit__DisconnectReason re
     strmap_fini(&room->by_identity);
     strmap_fini(&room->by_track_sid);
     strmap_fini(&room->members);
+    timers_fini(&room->timers);
     free(room->metadata);
     free(room);
 }
@@ -194,38 +197,25 @@ static bool has_ended(const struct signal_room *room, mono_us now)
                                  : now >= room->created_at + room->empty_timeout;
 }
 
-/* Ticks of one participant; true while it still exists. */
-static bool tick_participant(struct signal_participant *p)
+void signal__room_counts_changed(struct signal_room *room)
 {
-    mono_us now = p->room->signal->now;
-    bool is_late = !p->was_active && now >= p->created_at + SIGNAL_JOIN_TIMEOUT_US;
-    if (is_late) {
-        signal__participant_remove(p, LIVEKIT__DISCONNECT_REASON__JOIN_FAILURE, false);
-        return false;
-    }
-    if (p->session == NULL && now >= p->lost_at + p->room->signal->config.resume_timeout) {
-        signal__participant_remove(p, LIVEKIT__DISCONNECT_REASON__SIGNAL_CLOSE, false);
-        return false;
-    }
-    if (p->whip != NULL && signal__whip_is_over(p->whip)) {
-        signal__participant_remove(p, LIVEKIT__DISCONNECT_REASON__CONNECTION_TIMEOUT, false);
-        return false;
-    }
-    if (p->session != NULL && !p->session->is_mute &&
-        now >= p->session->heard_at + SIGNAL_SILENT_US) {
-        signal__session_dismiss(p->session, 1001);
-        signal__participant_lost(p);
-    }
-    if (p->session == NULL && !p->was_active) {
-        signal__participant_remove(p, LIVEKIT__DISCONNECT_REASON__JOIN_FAILURE, false);
-        return false;
-    }
-    if (p->session != NULL && now >= p->token_due)
-        signal__participant_send_token(p);
-    signal__data_tick(p);
-    LIST_FOR_EACH(it, &p->tracks)
-    signal__dynacast_tick(CONTAINER_OF(it, struct signal_track, link));
-    return signal__negotiate(p);
+    room->has_counts_changed = true;
+    signal__wake(
+        room, TK_MAX(room->counts_at + SIGNAL_ROOM_COUNTS_US, room->signal->now + SIGNAL_TICK_US));
+}
+
+/* The earliest of what the room and those in it have to do. */
+static mono_us next_due(const struct signal_room *room)
+{
+    if (room->participant_count == 0)
+        return room->had_participant ? room->emptied_at + room->departure_timeout
+                                     : room->created_at + room->empty_timeout;
+    mono_us due = TK_MIN(timers_next(&room->timers), room->updates_due);
+    if (room->has_counts_changed)
+        due = TK_MIN(due, room->counts_at + SIGNAL_ROOM_COUNTS_US);
+    if (!list_is_empty(&room->sounding))
+        due = TK_MIN(due, room->speakers_at + SIGNAL_SPEAKERS_US);
+    return due;
 }
 
 void signal__room_tick(struct signal_room *room)
@@ -236,18 +226,11 @@ void signal__room_tick(struct signal_room *room)
                              LIVEKIT__ROOM_END_REASON__ROOM_END_REASON_IDLE_TIMEOUT);
         return;
     }
-    if (room->participant_count == 0) {
-        room->due = room->had_participant ? room->emptied_at + room->departure_timeout
-                                          : room->created_at + room->empty_timeout;
-        return;
-    }
-    room->due = MONO_NEVER;
-    signal__wake(room, now + SIGNAL_TICK_US);
-    LIST_FOR_EACH(it, &room->participants)
-    IGNORE(tick_participant(CONTAINER_OF(it, struct signal_participant, link))); /* may be gone */
-    if (now >= room->speakers_at + SIGNAL_SPEAKERS_US)
+    signal__participants_tick(room);
+    if (!list_is_empty(&room->sounding) && now >= room->speakers_at + SIGNAL_SPEAKERS_US)
         signal__speakers_tick(room);
     if (room->has_counts_changed && now >= room->counts_at + SIGNAL_ROOM_COUNTS_US)
         signal__room_send_update(room);
     signal__updates_flush(room);
+    room->due = next_due(room);
 }

@@ -55,8 +55,7 @@ static void drop_current(struct signal_session *session)
 void signal__session_free(struct signal_session *session)
 {
     if (session->participant != NULL) {
-        session->participant->session = NULL;
-        session->participant->lost_at = session->signal->now;
+        signal__participant_lost(session->participant);
     }
     drop_current(session);
     for (struct signal_frame *f; (f = pop_frame(session)) != NULL;)
@@ -149,7 +148,7 @@ void signal__participant_lost(struct signal_participant *p)
 {
     p->session = NULL;
     p->lost_at = p->room->signal->now;
-    signal__wake(p->room, p->lost_at + SIGNAL_TICK_US);
+    signal__participant_due(p, p->lost_at + SIGNAL_TICK_US);
 }
 
 static Livekit__SignalRequest *parse(const void *data, size_t size, bool is_text)

@@ -210,13 +210,15 @@ void signal__finish(struct signal *s)
         s->depth--;
         return;
     }
-    /* What finishing brings up is finished too; what is still left then waits for the next call. */
+    /* What finishing brings up is finished too; what is still left then waits for the next tick. */
     for (int i = 0; i < FINISH_TURNS_MAX && s->is_finish_due; i++) {
         s->is_finish_due = false;
         LIST_FOR_EACH(it, &s->room_list)
         finish_room(CONTAINER_OF(it, struct signal_room, link));
         signal__dcs_finish(s);
     }
+    if (s->is_finish_due)
+        s->due = TK_MIN(s->due, s->now + SIGNAL_TICK_US);
     s->depth = 0;
 }
 

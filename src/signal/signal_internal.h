@@ -63,10 +63,19 @@ void signal__room_fill(struct signal_room *room, Livekit__Room *ret_message);
 /* New metadata (copied): room_update to all. ERR_LIMIT, -ENOMEM. */
 MUST_CHECK int signal__room_set_metadata(struct signal_room *room, const char *metadata);
 void signal__room_send_update(struct signal_room *room);
+/* Everyone is told how many are in the room, at most each SIGNAL_ROOM_COUNTS_US. */
+void signal__room_counts_changed(struct signal_room *room);
 void signal__room_tick(struct signal_room *room);
 struct signal_participant *signal__room_participant(struct signal_room *room, const char *identity);
 struct signal_participant *signal__room_participant_sid(struct signal_room *room, const char *sid);
 struct signal_track *signal__room_track(struct signal_room *room, const char *track_sid);
+
+/* ---- due.c ---- */
+
+/* The participant has something to do at `at`, a tick (SIGNAL_TICK_US) later at the most. */
+void signal__participant_due(struct signal_participant *p, mono_us at);
+/* All those for whom something is due. */
+void signal__participants_tick(struct signal_room *room);
 
 /* ---- participant.c ---- */
 
@@ -202,6 +211,8 @@ void signal__negotiation_due(struct signal_participant *p);
 /* Sends media_sections_requirement or our offer if one is due. False when that took too long and
  * the participant was removed. */
 bool signal__negotiate(struct signal_participant *p);
+/* When what the client owes us is no longer waited for; MONO_NEVER: it owes nothing. */
+mono_us signal__patience_due(const struct signal_participant *p);
 void signal__negotiate_asking(struct signal_participant *p);
 void signal__negotiate_offering(struct signal_participant *p);
 void signal__handle_answer(struct signal_participant *p, const Livekit__SessionDescription *answer);
@@ -307,6 +318,11 @@ void signal__permissions_free(struct signal_participant *p);
 
 /* ---- speakers.c, quality.c, events.c, simulate.c ---- */
 
+/* Something was heard of the participant: it is followed until it has been silent for a while. */
+void signal__speakers_heard(struct signal_participant *p);
+/* A window of an audio track. */
+void signal__speakers_window(struct signal_track *track, uint8_t level_dbov,
+                             uint8_t active_percent);
 void signal__speakers_tick(struct signal_room *room);
 void signal__handle_quality(struct signal_participant *p, const struct sfu_event *event);
 void signal__quality_lost(struct signal_participant *p);
@@ -346,6 +362,8 @@ void signal__data_replay(struct signal_participant *p, size_t count,
                          Livekit__DataChannelReceiveState **states);
 void signal__data_fini(struct signal_participant *p);
 void signal__data_tick(struct signal_participant *p);
+/* When signal__data_tick() has work; MONO_NEVER: nothing is kept. */
+mono_us signal__data_due(const struct signal_participant *p);
 
 void signal__data_track_publish(struct signal_participant *p,
                                 const Livekit__PublishDataTrackRequest *request);

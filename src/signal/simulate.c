@@ -29,6 +29,7 @@ void signal__simulate(struct signal_participant *p, const Livekit__SimulateScena
     case LIVEKIT__SIMULATE_SCENARIO__SCENARIO_SPEAKER_UPDATE:
         p->simulated_speaker_until =
             p->room->signal->now + MONO_S(TK_MIN(TK_MAX(scenario->speaker_update, 0), 3600));
+        signal__speakers_heard(p);
         break;
     case LIVEKIT__SIMULATE_SCENARIO__SCENARIO_NODE_FAILURE:
         /* As if the process had gone: no word, and nothing to resume. */

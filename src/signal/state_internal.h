@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/list.h"
+#include "base/timers.h"
 #include "sdp/negotiate.h"
 #include "signal/signal.h"
 #include "signal/token.h"
@@ -336,6 +337,7 @@ struct signal_reliable_state {
 
 struct signal_participant {
     struct list link;               /* room->participants */
+    struct timer timer;             /* in room->timers: when it has something to do (due.c) */
     struct signal_room *room;       /* parent */
     uint32_t slot;                  /* index in the room's bit sets */
     struct signal_session *session; /* NULL while the line is lost */
@@ -387,9 +389,10 @@ struct signal_participant {
     uint8_t quality; /* Livekit__ConnectionQuality */
     bool has_quality;
     float quality_score;
-    float speaker_level;  /* smoothed */
-    uint8_t speaker_step; /* 0..8, as told */
-    bool is_speaking;
+    struct list sounding_link; /* room->sounding; alone while it is silent */
+    float speaker_level;       /* smoothed */
+    uint8_t speaker_step;      /* the same, 0..8 */
+    uint8_t told_step;         /* what others were told last */
     mono_us simulated_speaker_until;
 };
 
@@ -409,9 +412,11 @@ struct signal_room {
     struct strmap members;    /* identities that have been in it, to their way (way.c) */
     struct signal_bits slots; /* in use */
     uint32_t participant_count;
-    mono_us due; /* when signal__room_tick() has work */
+    struct timers timers; /* of the participants */
+    struct list sounding; /* participants who speak, or have not faded out yet */
+    mono_us due;          /* when signal__room_tick() has work */
     mono_us speakers_at, counts_at;
-    bool has_audio_windows, has_counts_changed;
+    bool has_counts_changed;
     bool is_policy_due, is_close_due; /* asked for from within a callback */
     bool has_policy_subjects;         /* is_policy_due of some participants */
     mono_us updates_due;              /* when others are told of those who are dirty */

@@ -145,9 +145,9 @@ bool signal__whip_wants(const struct signal_whip *whip, const struct signal_trac
 
 void signal__whip_lost(struct signal_whip *whip)
 {
-    struct signal_room *room = whip->participant->room;
-    whip->lost_at = room->signal->now;
-    signal__wake(room, room->signal->now + room->signal->config.resume_timeout);
+    const struct signal *s = whip->participant->room->signal;
+    whip->lost_at = s->now;
+    signal__participant_due(whip->participant, s->now + s->config.resume_timeout);
 }
 
 bool signal__whip_is_over(const struct signal_whip *whip)

@@ -102,6 +102,8 @@ static void test_speakers(void **state)
         assert_int_equal(e->track, AUDIO);
         assert_int_equal(e->peer, ALICE);
         assert_int_equal(e->level_dbov, cases[c].mean);
+        assert_int_equal(e->is_start, cases[c].percent_least >= 40);
+        assert_false(bench_event(b, SFU_EVENT_AUDIO_WINDOW, 1)->is_start);
         assert_in_range(e->active_percent, cases[c].percent_least, cases[c].percent_most);
         bench_clear(b);
         bench_wait(b, MONO_S(2)); /* silence: one window with the rest, then none */
