@@ -24,7 +24,7 @@ struct webhook_queue;
 #define HTTP__URI_MAX             65000u /* characters of a path or one query parameter in lws */
 #define HTTP__SIGNAL_BURST        32     /* frames written per writable turn */
 #define HTTP__LATE_ANSWER_S       120
-#define HTTP__PING_INTERVAL_S     10
+#define HTTP__PING_INTERVAL_S     12 /* without a word; longer than clients are told to ping */
 #define HTTP__SILENCE_MAX_S       30
 
 struct http__conn {

@@ -18,7 +18,7 @@
 #define FIRST_BYTE_S 20  /* for headers, TLS handshakes and request bodies to go on */
 #define SEND_STALL_S 120 /* for a slow line to take the next part of an answer */
 
-/* A WebSocket is pinged every 10 s and dropped when nothing answers. */
+/* A WebSocket that has been silent for so long is pinged, and dropped when nothing answers. */
 static const lws_retry_bo_t ws_liveness = {
     .secs_since_valid_ping = HTTP__PING_INTERVAL_S,
     .secs_since_valid_hangup = HTTP__SILENCE_MAX_S,

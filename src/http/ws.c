@@ -74,6 +74,9 @@ size_t http_ws_queued(const struct http_ws *ws)
 
 void http__ws_receive(struct http_ws *ws, struct lws *wsi, const void *data, size_t size)
 {
+    /* A client that talks is there: it need not be pinged. The library itself believes pongs only.
+     */
+    lws_validity_confirmed(wsi);
     if (ws->close_code != 0)
         return;
     if (lws_is_first_fragment(wsi)) {

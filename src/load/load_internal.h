@@ -276,6 +276,11 @@ void load__wires_destroy(struct load_run *run); /* all that are left */
 /* One WebSocket message. ERR_STATE, -ENOMEM. */
 MUST_CHECK int load__wire_send(struct load_wire *w, bool is_text, const void *data, size_t size);
 
+/* ---- protobuf.c ---- */
+
+/* Field `field`, a varint, of the message in field `outer`; 0 if there is none. */
+uint64_t load__protobuf_number(const uint8_t *data, size_t size, uint32_t outer, uint32_t field);
+
 /* ---- client.c: one participant ---- */
 
 enum load_state { LOAD_IDLE, LOAD_JOINING, LOAD_JOINED, LOAD_FAILED, LOAD_LEFT };

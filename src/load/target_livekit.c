@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROTOCOL_VERSION 17
-#define PING_PERIOD      MONO_S(5)
-#define PLACEHOLDERS     3 /* sections of each kind to receive in the first offer, as browsers do */
-#define MID_SIZE         12 /* our mids are the numbers of the sections */
-#define SECTIONS_MAX     SDP_SECTIONS_MAX
+#define PROTOCOL_VERSION   17
+#define PING_PERIOD        MONO_S(5) /* unless the server says another */
+#define PING_PERIOD_MAX_S  60
+#define JOIN_PING_INTERVAL 11 /* field of JoinResponse */
+#define PLACEHOLDERS       3  /* receiving sections of each kind in the first offer, as browsers */
+#define MID_SIZE           12 /* our mids are the numbers of the sections */
+#define SECTIONS_MAX       SDP_SECTIONS_MAX
 
 struct livekit_link {
     struct load_client *client; /* parent */
@@ -23,6 +25,7 @@ struct livekit_link {
     struct load_conn *main; /* single: everything; dual: what is published */
     struct load_conn *sub;  /* dual: what is subscribed */
     struct load_timer ping;
+    mono_us ping_period;
     uint8_t *sections; /* enum sdp_kind of each section of our offers */
     size_t section_count, sent_sections;
     uint32_t offer_id;
@@ -60,7 +63,7 @@ static void on_ping(struct load_timer *t, mono_us now)
     request.message_case = LIVEKIT__SIGNAL_REQUEST__MESSAGE_PING_REQ;
     request.ping_req = &ping;
     send_request(l, &request);
-    load__timer_set(l->client->run, t, now + PING_PERIOD);
+    load__timer_set(l->client->run, t, now + l->ping_period);
 }
 
 static void send_description(struct livekit_link *l, bool is_offer, uint32_t id, const char *sdp)
@@ -334,7 +337,7 @@ static void on_offer(struct livekit_link *l, const Livekit__SignalResponse *m, m
 
 static void on_join(struct livekit_link *l, const Livekit__SignalResponse *m UNUSED, mono_us now)
 {
-    load__timer_set(l->client->run, &l->ping, now + PING_PERIOD);
+    load__timer_set(l->client->run, &l->ping, now + l->ping_period);
     if (!l->client->run->options->is_dual)
         return;
     struct add_track adds[2];
@@ -398,11 +401,20 @@ static uint32_t message_kind(const uint8_t *data, size_t size)
     return tag >> 3;
 }
 
+static mono_us told_ping_period(const uint8_t *data, size_t size)
+{
+    uint64_t told_s = load__protobuf_number(data, size, LIVEKIT__SIGNAL_RESPONSE__MESSAGE_JOIN,
+                                            JOIN_PING_INTERVAL);
+    return told_s > 0 && told_s <= PING_PERIOD_MAX_S ? MONO_S((int64_t)told_s) : PING_PERIOD;
+}
+
 /* Thousands of clients are told of each other: what does not matter here is not unpacked. */
 static void on_message(void *user, uint8_t *data, size_t size, mono_us now)
 {
     struct livekit_link *l = user;
     uint32_t kind = message_kind(data, size);
+    if (kind == LIVEKIT__SIGNAL_RESPONSE__MESSAGE_JOIN)
+        l->ping_period = told_ping_period(data, size);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         if ((uint32_t)rows[i].kind != kind)
             continue;

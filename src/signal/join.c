@@ -216,8 +216,9 @@ static int send_join(struct signal_participant *p)
     signal__way_fill(p, &client, &join.client_configuration);
     join.server_version = info.version;
     join.subscriber_primary = !p->is_v1;
-    join.ping_interval = SIGNAL_PING_INTERVAL_S;
-    join.ping_timeout = SIGNAL_PING_TIMEOUT_S;
+    bool is_one_of_many = p->room->participant_count > SIGNAL_PING_ROOM;
+    join.ping_interval = is_one_of_many ? SIGNAL_PING_MANY_S : SIGNAL_PING_INTERVAL_S;
+    join.ping_timeout = is_one_of_many ? SIGNAL_PING_MANY_TIMEOUT : SIGNAL_PING_TIMEOUT_S;
     int err = signal__participant_fill(p, &arena, &self);
     if (err == 0)
         err = signal__visible_fill(p, &arena, &join.n_other_participants, &join.other_participants);

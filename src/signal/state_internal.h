@@ -34,7 +34,10 @@
 
 #define SIGNAL_PING_INTERVAL_S   5
 #define SIGNAL_PING_TIMEOUT_S    15
-#define SIGNAL_SILENT_US         MONO_S(2 * SIGNAL_PING_TIMEOUT_S)
+#define SIGNAL_PING_ROOM         30 /* members; those who come later ping less often */
+#define SIGNAL_PING_MANY_S       10
+#define SIGNAL_PING_MANY_TIMEOUT 20 /* seconds; as long after a ping as with fewer members */
+#define SIGNAL_SILENT_US         MONO_S(30)
 #define SIGNAL_JOIN_TIMEOUT_US   MONO_S(60) /* until the first transport is connected */
 #define SIGNAL_OFFER_TIMEOUT_US  MONO_S(15) /* for the client's answer to our offer */
 #define SIGNAL_SECTIONS_WAIT_US  MONO_S(5)  /* for sections that we asked the client for */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -326,20 +327,27 @@ static void test_left_open(void **state)
     assert_int_equal(fake_sessions_open, 5);
 }
 
-/* The server pings a silent client after 10 s. */
+/* The server pings a client that has been silent for 12 s, and not one that talks. */
 static void test_ping(void **state)
 {
     (void)state;
     struct timespec from, to;
-    int fd = join("/rtc/v1");
+    int fd = join("/rtc/v1"), talking = join("/rtc/v1");
     char *data;
     size_t size;
     clock_gettime(CLOCK_MONOTONIC, &from);
+    sleep(6);
+    ws_send(talking, 0x82, "hello", 5);
+    assert_int_equal(ws_read(talking, &data, &size), 0x82);
+    free(data);
     assert_int_equal(ws_read(fd, &data, &size), 0x89);
     clock_gettime(CLOCK_MONOTONIC, &to);
-    assert_in_range(to.tv_sec - from.tv_sec, 8, 12);
+    assert_in_range(to.tv_sec - from.tv_sec, 10, 15);
     free(data);
+    sleep(2);
+    assert_int_equal(recv(talking, &(char){0}, 1, MSG_DONTWAIT), -1);
     close(fd);
+    close(talking);
     wait_for(&fake_sessions_open, 0);
 }
 

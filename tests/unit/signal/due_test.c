@@ -102,11 +102,28 @@ static void what_is_due_comes_by_itself(void **state)
     world_fini(&w);
 }
 
+/* Members of a large room are told to ping less often. */
+static void late_comers_of_a_large_room_ping_less(void **state)
+{
+    (void)state;
+    char identity[16];
+    world_init(&w, 1);
+    for (int i = 0; i < 31; i++) {
+        snprintf(identity, sizeof(identity), "m%d", i);
+        struct client *c = join(identity);
+        const Livekit__JoinResponse *join_response = client_last(c, RESPONSE(JOIN))->join;
+        assert_int_equal(join_response->ping_interval, i < 30 ? 5 : 10);
+        assert_int_equal(join_response->ping_timeout, i < 30 ? 15 : 20);
+    }
+    world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idle_members_let_it_sleep),
         cmocka_unit_test(what_is_due_comes_by_itself),
+        cmocka_unit_test(late_comers_of_a_large_room_ping_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
