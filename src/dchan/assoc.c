@@ -12,7 +12,6 @@
 #define RETRANSMITS_MAX                                                      \
     30 /* at RTO_MAX_MS more than a minute: a line that is cut may come back \
         */
-#define SCTP_HEADER_SIZE 12
 
 struct packet {
     struct list link;
@@ -27,6 +26,7 @@ int dchan__assoc_output(void *address, void *data, size_t size, uint8_t tos, uin
     struct dchan_assoc *a = dchan__global_find((uintptr_t)address);
     if (a == NULL)
         return 0;
+    dchan__global_packet(data, size);
     bool has_room = size <= DCHAN_PACKET_MAX && a->packet_count < DCHAN_PACKETS_MAX;
     struct packet *p = has_room ? malloc(sizeof(*p) + size) : NULL;
     if (p == NULL) {
@@ -89,8 +89,8 @@ static bool set_options(struct dchan_assoc *a)
         .srto_initial = RTO_FIRST_MS, .srto_max = RTO_MAX_MS, .srto_min = RTO_MIN_MS};
     struct sctp_assocparams params = {.sasoc_asocmaxrxt = RETRANSMITS_MAX};
     struct sctp_paddrparams path = {
-        .spp_flags = SPP_HB_DISABLE | SPP_PMTUD_DISABLE,            /* ICE looks after the path */
-        .spp_pathmtu = (DCHAN_PACKET_MAX - SCTP_HEADER_SIZE) & ~3u, /* without the header */
+        .spp_flags = SPP_HB_DISABLE | SPP_PMTUD_DISABLE, /* ICE looks after the path */
+        .spp_pathmtu = (DCHAN_PACKET_MAX - DCHAN__SCTP_HEADER_SIZE) & ~3u, /* without the header */
         .spp_pathmaxrxt = RETRANSMITS_MAX,
     };
     path.spp_address.ss_family = AF_CONN;
@@ -174,11 +174,12 @@ int dchan_assoc_handle_packet(struct dchan_assoc *a, const uint8_t *data, size_t
 {
     if (a->is_over)
         return ERR_STATE;
-    if (size < SCTP_HEADER_SIZE || size > DCHAN__PACKET_IN_MAX)
+    if (size < DCHAN__SCTP_HEADER_SIZE || size > DCHAN__PACKET_IN_MAX)
         return ERR_MALFORMED;
     int err = dchan_assoc_start(a); /* the other side may be up first */
     if (err < 0)
         return err;
+    dchan__global_packet(data, size);
     usrsctp_conninput((void *)a->id, data, size, 0);
     dchan__send_pump(a);
     return 0;

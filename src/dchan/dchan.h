@@ -30,6 +30,7 @@
 #define DCHAN_LOSSY_QUEUE_MAX  (64 << 10) /* with more waiting, lossy messages are dropped */
 #define DCHAN_ASSOCS_MAX       4096       /* associations in one process */
 #define DCHAN_TICK_MS          10         /* how often dchan_global_handle_timers() wants to run */
+#define DCHAN_IDLE_TICK_MS     1000       /* the same while nothing but heartbeats moves */
 #define DCHAN_RETRANSMITS_FULL (-1)       /* reliable */
 
 /* RFC 8831, 8: what a message is; the empty ones carry one byte that does not count. */
@@ -79,6 +80,15 @@ struct dchan_stats {
 MUST_CHECK int dchan_global_init(void);
 void dchan_global_fini(void); /* after every association was destroyed */
 void dchan_global_handle_timers(mono_us now);
+
+/*
+ * How soon it wants to be called again: DCHAN_TICK_MS, or DCHAN_IDLE_TICK_MS when nothing but
+ * heartbeats has moved for the last 4 s. In the latter case it also wants to be called before any
+ * other call that is not about a heartbeat, or what begins then is timed from the past.
+ */
+unsigned dchan_global_tick_ms(void);
+/* Whether an SCTP packet only asks whether we are there, or answers that (RFC 9260, 8.3). */
+bool dchan_is_heartbeat(const uint8_t *data, size_t size);
 
 /*
  * The next association that may have something to poll, each once; NULL when there is none. Instead

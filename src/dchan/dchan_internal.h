@@ -11,12 +11,13 @@
 
 #include <usrsctp.h>
 
-#define DCHAN__PORT           5000        /* a=sctp-port of every WebRTC stack */
-#define DCHAN__WINDOW         (64 << 10)  /* bytes that SCTP may hold before the next message */
-#define DCHAN__RECEIVE_BUFFER (512 << 10) /* what SCTP keeps for us when we do not poll */
-#define DCHAN__CONTROL_MAX    (64 << 10)  /* DCEP messages that wait */
-#define DCHAN__OVERHEAD       64          /* what a message costs besides its bytes */
-#define DCHAN__PACKET_IN_MAX  2048
+#define DCHAN__SCTP_HEADER_SIZE 12
+#define DCHAN__PORT             5000        /* a=sctp-port of every WebRTC stack */
+#define DCHAN__WINDOW           (64 << 10)  /* bytes that SCTP may hold before the next message */
+#define DCHAN__RECEIVE_BUFFER   (512 << 10) /* what SCTP keeps for us when we do not poll */
+#define DCHAN__CONTROL_MAX      (64 << 10)  /* DCEP messages that wait */
+#define DCHAN__OVERHEAD         64          /* what a message costs besides its bytes */
+#define DCHAN__PACKET_IN_MAX    2048
 
 _Static_assert(DCHAN__RECEIVE_BUFFER > DCHAN_MESSAGE_MAX, "one whole message fits");
 
@@ -123,6 +124,8 @@ void dchan__send_free_all(struct dchan_assoc *a);
 MUST_CHECK int dchan__global_add(struct dchan_assoc *a); /* gives it its id */
 void dchan__global_remove(struct dchan_assoc *a);
 struct dchan_assoc *dchan__global_find(uintptr_t id);
+/* Goes out or has come in. */
+void dchan__global_packet(const uint8_t *data, size_t size);
 void dchan__global_mark_ready(struct dchan_assoc *a);
 
 #endif

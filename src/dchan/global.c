@@ -7,11 +7,15 @@
 #define CHUNKS_MAX      8192 /* small messages that SCTP may hold */
 #define BLACKHOLE_ALL   2    /* no ABORT for a packet that belongs to nothing */
 #define FINISH_TRIES    100
+#define BUSY_MS         4000 /* after a packet that moves something: more than the longest RTO */
+
+enum { CHUNK_HEARTBEAT = 4, CHUNK_HEARTBEAT_ACK = 5 };
 
 static struct {
     bool is_ready;
     uintptr_t id_last;
     mono_us timers_at; /* up to here usrsctp has counted the time */
+    mono_us busy_ms;   /* so long its timers have to be exact */
     struct idmap assocs;
     struct list ready;
 } global;
@@ -61,9 +65,29 @@ void dchan_global_handle_timers(mono_us now)
     if (elapsed_ms <= 0)
         return;
     global.timers_at += 1000 * elapsed_ms;
+    global.busy_ms = TK_MAX(global.busy_ms - elapsed_ms, 0);
     usrsctp_handle_timers((uint32_t)TK_MIN(elapsed_ms, 60000));
     for (struct dchan_assoc *a; (a = idmap_next(&global.assocs, &cursor, &id)) != NULL;)
         dchan__send_pump(a);
+}
+
+unsigned dchan_global_tick_ms(void)
+{
+    return global.busy_ms > 0 ? DCHAN_TICK_MS : DCHAN_IDLE_TICK_MS;
+}
+
+bool dchan_is_heartbeat(const uint8_t *data, size_t size)
+{
+    if (size <= DCHAN__SCTP_HEADER_SIZE)
+        return false;
+    uint8_t chunk = data[DCHAN__SCTP_HEADER_SIZE];
+    return chunk == CHUNK_HEARTBEAT || chunk == CHUNK_HEARTBEAT_ACK;
+}
+
+void dchan__global_packet(const uint8_t *data, size_t size)
+{
+    if (!dchan_is_heartbeat(data, size))
+        global.busy_ms = BUSY_MS;
 }
 
 int dchan__global_add(struct dchan_assoc *a)

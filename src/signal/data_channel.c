@@ -46,6 +46,28 @@ static void mark(struct signal_dc *dc)
     s->is_finish_due = true;
 }
 
+static void run_timers(struct signal *s)
+{
+    struct dchan_assoc *assoc;
+    dchan_global_handle_timers(s->now);
+    while ((assoc = dchan_global_take_ready()) != NULL)
+        if (dchan_assoc_user(assoc) != NULL) /* else another's of the same process */
+            mark(dchan_assoc_user(assoc));
+}
+
+/* SCTP's timers run slowly while nothing moves: they catch up before something does. */
+static void catch_up(struct signal *s)
+{
+    if (s->dcs_due > s->now + MONO_MS(DCHAN_TICK_MS))
+        run_timers(s);
+}
+
+static void set_due(struct signal *s)
+{
+    mono_us due = s->now + MONO_MS(dchan_global_tick_ms());
+    s->dcs_due = list_is_empty(&s->dcs) ? MONO_NEVER : due;
+}
+
 /* On the subscriber side of a dual connection the channels are ours to open. */
 static int open_own(struct signal_dc *dc)
 {
@@ -69,7 +91,7 @@ int signal__dc_create(struct signal_transport *t, struct signal_dc **ret_dc)
     list_init(&dc->dirty_link);
     for (int i = 0; i < SIGNAL_LABEL_COUNT_; i++)
         dc->streams[i] = STREAM_NONE;
-    struct dchan_config config = {.is_dtls_client = t->dtls_role == PEER_DTLS_CLIENT};
+    struct dchan_config config = {.is_dtls_client = t->dtls_role == PEER_DTLS_CLIENT, .user = dc};
     int err = dchan_assoc_create(&config, &dc->assoc);
     if (err == 0 && t->is_offerer)
         err = open_own(dc);
@@ -79,6 +101,7 @@ int signal__dc_create(struct signal_transport *t, struct signal_dc **ret_dc)
         return err;
     }
     struct signal *s = signal_of(dc);
+    catch_up(s);
     list_push_back(&s->dcs, &dc->link);
     s->dcs_due = TK_MIN(s->dcs_due, s->now + MONO_MS(DCHAN_TICK_MS));
     *ret_dc = dc;
@@ -99,12 +122,15 @@ void signal__dc_connected(struct signal_dc *dc)
 {
     if (dc->is_started)
         return;
+    catch_up(signal_of(dc));
     dc->is_started = dchan_assoc_start(dc->assoc) == 0;
     mark(dc);
 }
 
 void signal__dc_handle_sctp(struct signal_dc *dc, const uint8_t *data, size_t size)
 {
+    if (!dchan_is_heartbeat(data, size))
+        catch_up(signal_of(dc));
     if (dchan_assoc_handle_packet(dc->assoc, data, size) < 0)
         signal_of(dc)->stats.malformed++;
     mark(dc);
@@ -119,6 +145,7 @@ int signal__dc_send(struct signal_dc *dc, enum signal_label label, const uint8_t
 {
     if (!signal__dc_is_open(dc, label))
         return ERR_STATE;
+    catch_up(signal_of(dc));
     int err = dchan_assoc_send(dc->assoc, (uint16_t)dc->streams[label], false, data, size);
     mark(dc);
     return err;
@@ -196,16 +223,16 @@ void signal__dcs_finish(struct signal *s)
 {
     for (struct list *item; (item = list_pop_front(&s->dirty_dcs)) != NULL;)
         pump(CONTAINER_OF(item, struct signal_dc, dirty_link));
+    if (s->dcs_due > s->now + MONO_MS(dchan_global_tick_ms()))
+        set_due(s);
 }
 
 void signal__dcs_tick(struct signal *s)
 {
     if (s->now < s->dcs_due)
         return;
-    s->dcs_due = list_is_empty(&s->dcs) ? MONO_NEVER : s->now + MONO_MS(DCHAN_TICK_MS);
-    dchan_global_handle_timers(s->now);
-    LIST_FOR_EACH(it, &s->dcs)
-    mark(CONTAINER_OF(it, struct signal_dc, link));
+    run_timers(s);
+    set_due(s);
 }
 
 int signal__dcs_init(struct signal *s)

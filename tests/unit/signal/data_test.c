@@ -333,6 +333,33 @@ static void dual_connections_receive_on_our_channels(void **state)
     finish();
 }
 
+/* SCTP's timers need few turns while nothing moves, and are there when something does. */
+static void quiet_channels_let_it_sleep(void **state)
+{
+    (void)state;
+    begin();
+    struct end *a = join("anna", "r1"), *b = join("bert", "r1");
+    flow(MONO_MS(500));
+    send_packet(a, 0, 1, "before", NULL);
+    flow(MONO_MS(100));
+    assert_true(signal_next_timeout(w.signal) <= w.now + MONO_MS(DCHAN_TICK_MS));
+    flow(MONO_S(5));
+    assert_true(has(b, "before"));
+    int turns = 0;
+    for (mono_us end = w.now + MONO_S(10); w.now < end; turns++) {
+        mono_us due = TK_MAX(signal_next_timeout(w.signal), w.now);
+        w.wall += (due - w.now) / 1000;
+        w.now = due;
+        signal_handle_timeout(w.signal, w.now, w.wall);
+        world_settle(&w);
+    }
+    assert_in_range(turns, 5, 20);
+    send_packet(a, 0, 2, "after", NULL);
+    flow(MONO_MS(300));
+    assert_true(has(b, "after"));
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +369,7 @@ int main(void)
         cmocka_unit_test(what_a_cut_swallowed_is_sent_again),
         cmocka_unit_test(data_tracks_use_the_subscribers_handle),
         cmocka_unit_test(dual_connections_receive_on_our_channels),
+        cmocka_unit_test(quiet_channels_let_it_sleep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
