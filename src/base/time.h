@@ -17,6 +17,12 @@ typedef uint64_t ntp_time; /* 32.32 seconds since 1900-01-01 UTC */
 #define MONO_MS(x) ((mono_us)(x)*1000)
 #define MONO_S(x)  ((mono_us)(x)*1000000)
 
+/* The first multiple of `step` after `now`: what is due on one grid shares a wake-up. */
+static inline mono_us mono_grid_after(mono_us now, mono_us step)
+{
+    return (now / step + 1) * step;
+}
+
 /* Reads the monotonic clock. */
 mono_us mono_now(void);
 

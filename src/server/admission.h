@@ -14,12 +14,14 @@
 
 #include <stdint.h>
 
-#define ADMISSION_WORKERS_MAX 16
-#define ADMISSION_INTERVAL    MONO_MS(250) /* between two readings */
-#define ADMISSION_RISE_US     MONO_S(1)    /* time constants of the smoothing */
-#define ADMISSION_FALL_US     MONO_S(5)
-#define ADMISSION_HYSTERESIS  100  /* permille */
-#define ADMISSION_LOAD_MAX    4000 /* permille; more than that says nothing more */
+#define ADMISSION_WORKERS_MAX   16
+#define ADMISSION_INTERVAL      MONO_MS(250) /* between two readings */
+#define ADMISSION_INTERVAL_CALM MONO_S(1)    /* the same while every worker has little to do */
+#define ADMISSION_CALM          250       /* permille; from here on a worker has something to do */
+#define ADMISSION_RISE_US       MONO_S(1) /* time constants of the smoothing */
+#define ADMISSION_FALL_US       MONO_S(5)
+#define ADMISSION_HYSTERESIS    100  /* permille */
+#define ADMISSION_LOAD_MAX      4000 /* permille; more than that says nothing more */
 
 struct admission_config {
     uint8_t worker_count;

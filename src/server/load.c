@@ -19,6 +19,14 @@ static void read_workers(const struct load *l, struct admission_reading *ret_rea
     }
 }
 
+static bool is_calm(const struct admission *a)
+{
+    for (size_t i = 0; i < a->config.worker_count; i++)
+        if (a->load[i] >= ADMISSION_CALM)
+            return false;
+    return a->level == ADMISSION_OPEN;
+}
+
 void load_init(struct load *l, const struct config *c, struct worker *const *workers,
                size_t worker_count, struct signal *signal, mono_us now)
 {
@@ -39,12 +47,13 @@ void load_handle_timeout(struct load *l, mono_us now)
     static const char *const names[] = {"open", "no_rooms", "full"};
     if (now < l->next_at)
         return;
-    l->next_at = now + ADMISSION_INTERVAL;
     struct admission *a = &l->admission;
     struct admission_reading readings[ADMISSION_WORKERS_MAX] = {0};
     enum admission_level before = a->level;
     read_workers(l, readings);
     admission_update(a, readings, now);
+    l->next_at =
+        is_calm(a) ? mono_grid_after(now, ADMISSION_INTERVAL_CALM) : now + ADMISSION_INTERVAL;
     signal_set_load(l->signal, a->load, (enum signal_admission)a->level);
     if (a->level != before)
         LOG_WARN("server", "admission", "level=%s was=%s load_permille=%u", names[a->level],

@@ -2,8 +2,9 @@
 #define TK_SERVER_LOAD_H
 
 /*
- * The control thread's side of admission: reads how busy the workers are four times a second, tells
- * signalling what the server still takes, and logs when that changes.
+ * The control thread's side of admission: reads how busy the workers are four times a second (once
+ * while they have little to do), tells signalling what the server still takes, and logs when that
+ * changes.
  */
 
 #include "server/admission.h"

@@ -20,7 +20,7 @@ void signal__participant_due(struct signal_participant *p, mono_us at)
 
 static mono_us round_up(mono_us at, mono_us step)
 {
-    return at == MONO_NEVER ? at : (at + step - 1) / step * step;
+    return at == MONO_NEVER ? at : mono_grid_after(at - 1, step);
 }
 
 /* Silence, and the next token. */
