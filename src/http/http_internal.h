@@ -90,8 +90,11 @@ struct http_ws {
     size_t queued;
     int close_code; /* 0: open */
     char close_reason[64];
-    bool is_open;  /* the upgrade is done */
-    bool is_ended; /* its close frame is the library's matter */
+    struct list heard_link; /* server->heard; alone before the upgrade is done */
+    mono_us heard_at;
+    bool is_pinged, is_ping_due; /* since it was heard last */
+    bool is_open;                /* the upgrade is done */
+    bool is_ended;               /* its close frame is the library's matter */
 };
 
 struct http__loop {
@@ -119,6 +122,7 @@ struct http_server {
     struct http_ws_route ws_routes[HTTP_ROUTES_MAX];
     size_t ws_route_count;
 
+    struct list heard; /* open WebSockets, the one heard longest ago first */
     struct list conns;
     uint32_t conn_count;
     struct list waiting; /* exchanges whose answer signalling gives later */
@@ -206,6 +210,13 @@ void http__ws_destroy(struct http_ws *ws);
 /* An upgrade is asked for: 0 = go on, 1 = the exchange holds the refusal. */
 MUST_CHECK int http__ws_upgrade(struct http_server *h, struct http__conn *conn,
                                 struct http_exchange *ex);
+
+/* ---- liveness.c ---- */
+
+/* Something came from the client. */
+void http__liveness_heard(struct http_ws *ws);
+/* About once a second: pings and closes what is silent. */
+void http__liveness_tick(struct http_server *h, mono_us now);
 
 /* ---- signal_ws.c ---- */
 

@@ -9,6 +9,7 @@
 #include "http/http_internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -131,9 +132,9 @@ static int unread(const struct http__conn *conn)
 
 static void serve_input(struct http__loop *loop, struct http__conn *conn, bool is_over)
 {
-    int before = 0, left = 1;
+    int before = 0, left = INT_MAX; /* not asked before the first turn: mostly that reads it all */
     for (int i = 0; i < READS_MAX && left > 0 && left != before; i++) {
-        before = unread(conn);
+        before = left;
         serve(conn, POLLIN);
         if (conn->is_ended)
             return;
@@ -200,7 +201,8 @@ void http__loop_run(struct http_server *h, mono_us timeout)
         handle(h, &events[i]);
     mono_us now = mono_now();
     if (now >= loop->library_due || lws_service_adjust_timeout(h->context, 1, 0) == 0) {
-        loop->library_due = now + LIBRARY_TURN_US;
+        loop->library_due = mono_grid_after(now, LIBRARY_TURN_US);
+        http__liveness_tick(h, now);
         IGNORE(lws_service(h->context, -1)); /* negative only after its destruction */
     }
     free_ended(loop);

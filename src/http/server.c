@@ -18,10 +18,10 @@
 #define FIRST_BYTE_S 20  /* for headers, TLS handshakes and request bodies to go on */
 #define SEND_STALL_S 120 /* for a slow line to take the next part of an answer */
 
-/* A WebSocket that has been silent for so long is pinged, and dropped when nothing answers. */
+/* We look after that ourselves (liveness.c): the library's timers only come after half a day. */
 static const lws_retry_bo_t ws_liveness = {
-    .secs_since_valid_ping = HTTP__PING_INTERVAL_S,
-    .secs_since_valid_hangup = HTTP__SILENCE_MAX_S,
+    .secs_since_valid_ping = 50000,
+    .secs_since_valid_hangup = 60000,
 };
 
 static void log_library(int level, const char *line)
@@ -205,7 +205,11 @@ static int on_ws_event(struct http__conn *conn, struct lws *wsi, enum lws_callba
     switch (reason) {
     case LWS_CALLBACK_ESTABLISHED:
         ws->is_open = true;
+        http__liveness_heard(ws);
         http__loop_want_writable(&conn->server->loop, conn);
+        return 0;
+    case LWS_CALLBACK_RECEIVE_PONG:
+        http__liveness_heard(ws);
         return 0;
     case LWS_CALLBACK_RECEIVE:
         http__ws_receive(ws, wsi, in, size);
@@ -242,6 +246,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return on_writable(conn, wsi);
     case LWS_CALLBACK_ESTABLISHED:
     case LWS_CALLBACK_RECEIVE:
+    case LWS_CALLBACK_RECEIVE_PONG:
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return on_ws_event(conn, wsi, reason, in, size);
     case LWS_CALLBACK_CLOSED:
@@ -359,6 +364,7 @@ int http_server_create(const struct http_config *config, struct http_server **re
     h->loop.epoll_fd = -1;
     if (h->config.connection_count_max == 0)
         h->config.connection_count_max = HTTP__CONNECTIONS_DEFAULT;
+    list_init(&h->heard);
     list_init(&h->conns);
     list_init(&h->waiting);
     lws_set_log_level(LLL_ERR | LLL_WARN, log_library);

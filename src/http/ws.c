@@ -14,6 +14,7 @@ struct http_ws *http__ws_create(struct http__conn *conn)
     ws->conn = conn;
     conn->ws = ws;
     list_init(&ws->queue);
+    list_init(&ws->heard_link);
     strbuf_init(&ws->in, 0);
     return ws;
 }
@@ -23,6 +24,7 @@ void http__ws_destroy(struct http_ws *ws)
     if (ws == NULL)
         return;
     ws->conn->ws = NULL;
+    list_remove(&ws->heard_link);
     if (ws->user_conn != NULL)
         ws->ops.closed(ws->user_conn);
     for (struct list *it = list_pop_front(&ws->queue); it != NULL; it = list_pop_front(&ws->queue))
@@ -74,9 +76,7 @@ size_t http_ws_queued(const struct http_ws *ws)
 
 void http__ws_receive(struct http_ws *ws, struct lws *wsi, const void *data, size_t size)
 {
-    /* A client that talks is there: it need not be pinged. The library itself believes pongs only.
-     */
-    lws_validity_confirmed(wsi);
+    http__liveness_heard(ws);
     if (ws->close_code != 0)
         return;
     if (lws_is_first_fragment(wsi)) {
@@ -105,6 +105,14 @@ static int write_frame(struct http_ws *ws, uint8_t *bytes, size_t size, bool is_
 {
     enum lws_write_protocol how = is_text ? LWS_WRITE_TEXT : LWS_WRITE_BINARY;
     return lws_write(ws->conn->wsi, bytes, size, how) < 0 ? ERR_CLOSED : 0;
+}
+
+/* An empty ping. */
+static int send_ping(struct http_ws *ws)
+{
+    uint8_t bytes[LWS_PRE];
+    ws->is_ping_due = false;
+    return lws_write(ws->conn->wsi, bytes + LWS_PRE, 0, LWS_WRITE_PING) < 0 ? ERR_CLOSED : 0;
 }
 
 static int send_own(struct http_ws *ws)
@@ -171,6 +179,8 @@ int http__ws_send_queued(struct http_ws *ws)
     for (int i = 0; i < HTTP__SIGNAL_BURST && n > 0; i++) {
         if (lws_send_pipe_choked(ws->conn->wsi))
             return 0; /* the socket tells when it has room */
+        if (ws->is_ping_due && send_ping(ws) < 0)
+            return ERR_CLOSED;
         if (!list_is_empty(&ws->queue)) {
             n = send_own(ws);
             n = n == 0 ? 1 : n;

@@ -327,7 +327,8 @@ static void test_left_open(void **state)
     assert_int_equal(fake_sessions_open, 5);
 }
 
-/* The server pings a client that has been silent for 12 s, and not one that talks. */
+/* The server pings a client that has been silent for 12 s, and not one that talks; after 30 s
+ * without a pong it is gone. */
 static void test_ping(void **state)
 {
     (void)state;
@@ -346,8 +347,13 @@ static void test_ping(void **state)
     free(data);
     sleep(2);
     assert_int_equal(recv(talking, &(char){0}, 1, MSG_DONTWAIT), -1);
-    close(fd);
     close(talking);
+    sleep(6);
+    /* No pong comes: it is dropped. */
+    assert_int_equal(recv(fd, &(char){0}, 1, 0), 0);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    assert_in_range(to.tv_sec - from.tv_sec, 28, 34);
+    close(fd);
     wait_for(&fake_sessions_open, 0);
 }
 
