@@ -24,6 +24,7 @@ struct webhook_queue;
 #define HTTP__URI_MAX             65000u /* characters of a path or one query parameter in lws */
 #define HTTP__SIGNAL_BURST        32     /* frames written per writable turn */
 #define HTTP__LATE_ANSWER_S       120
+#define HTTP__LINGERING_MAX       64 /* refused clients that are waited for; others are cut off */
 #define HTTP__PING_INTERVAL_S     12 /* without a word; longer than clients are told to ping */
 #define HTTP__SILENCE_MAX_S       30
 
@@ -97,8 +98,16 @@ struct http_ws {
     bool is_ended;               /* its close frame is the library's matter */
 };
 
+/* A refused connection's socket, until the client has closed it as well. */
+struct http__linger {
+    int fd;        /* -1: free */
+    mono_us until; /* then it is closed anyway */
+    size_t left;   /* bytes that are still thrown away */
+};
+
 struct http__loop {
     int epoll_fd, wake_fd;
+    struct http__linger lingering[HTTP__LINGERING_MAX];
     struct list wanting; /* connections that have something to send */
     struct list ended;   /* connections that may still be named in the events of this turn */
     mono_us library_due; /* when the library's own turn is due */
@@ -152,6 +161,16 @@ void http__loop_wake(struct http__loop *loop);
 /* Waits for up to `timeout` microseconds (0 or less: not at all; rounded up to milliseconds) until
  * something happens, and handles what has happened. */
 void http__loop_run(struct http_server *h, mono_us timeout);
+
+/* ---- linger.c ---- */
+
+void http__linger_init(struct http__loop *loop);
+void http__linger_fini(struct http__loop *loop);
+/* The library is about to close `fd`, after an answer that did not wait for the request's end. */
+void http__linger(struct http__loop *loop, int fd);
+void http__linger_read(struct http__linger *l);
+/* Once a second. */
+void http__linger_tick(struct http__loop *loop, mono_us now);
 
 /* ---- listen.c ---- */
 

@@ -26,6 +26,7 @@ int http__loop_open(struct http__loop *loop)
 {
     list_init(&loop->wanting);
     list_init(&loop->ended);
+    http__linger_init(loop);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll_fd < 0 || loop->wake_fd < 0)
@@ -46,6 +47,7 @@ void http__loop_close(struct http__loop *loop)
     if (loop->epoll_fd < 0)
         return; /* never opened */
     free_ended(loop);
+    http__linger_fini(loop);
     close(loop->epoll_fd);
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
@@ -182,11 +184,14 @@ static int wait_ms(const struct http__loop *loop, mono_us timeout)
 static void handle(struct http_server *h, const struct epoll_event *ev)
 {
     int *fd = ev->data.ptr;
+    struct http__linger *lingering = ev->data.ptr;
     uint64_t count;
     if (fd == &h->loop.wake_fd)
         IGNORE(read(*fd, &count, sizeof(count)) < 0); /* awake is awake */
     else if (fd >= h->listeners && fd < h->listeners + HTTP_BIND_MAX)
         http__accept(h, *fd);
+    else if (lingering >= h->loop.lingering && lingering < h->loop.lingering + HTTP__LINGERING_MAX)
+        http__linger_read(lingering);
     else
         serve_conn(&h->loop, ev->data.ptr, ev->events);
 }
@@ -203,6 +208,7 @@ void http__loop_run(struct http_server *h, mono_us timeout)
     if (now >= loop->library_due || lws_service_adjust_timeout(h->context, 1, 0) == 0) {
         loop->library_due = mono_grid_after(now, LIBRARY_TURN_US);
         http__liveness_tick(h, now);
+        http__linger_tick(loop, now);
         IGNORE(lws_service(h->context, -1)); /* negative only after its destruction */
     }
     free_ended(loop);

@@ -39,6 +39,7 @@ static int refuse(struct http_exchange *ex, struct lws *wsi, int status, const c
     ex->conn->server->stats.refused++;
     http_reply(ex, status, "text/plain; charset=utf-8", text, strlen(text));
     IGNORE(http__exchange_send(ex, wsi)); /* it ends either way */
+    http__linger(&ex->conn->server->loop, ex->conn->fd);
     http__exchange_release(ex);
     return -1;
 }

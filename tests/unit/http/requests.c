@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct fixture fx;
@@ -354,6 +355,26 @@ static void test_trickling_body(void **state)
     fixture_stop(&f);
 }
 
+/* The answer is read although the server takes no more of the body, which goes on coming. */
+static void test_refusal_is_heard(void **state)
+{
+    (void)state;
+    static char part[65536];
+    for (int i = 0; i < 20; i++) {
+        struct response r;
+        int fd = client_connect(fx.port);
+        client_puts(fd, "POST /twirp/a/b HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n");
+        for (int k = 0; k < 8; k++) {
+            assert_true(send(fd, part, sizeof(part), MSG_NOSIGNAL) > 0);
+            usleep(2000);
+        }
+        assert_true(client_read(fd, false, &r));
+        assert_int_equal(r.status, 413);
+        response_free(&r);
+        close(fd);
+    }
+}
+
 /* What is no HTTP ends the connection and nothing else. */
 static void test_garbage(void **state)
 {
@@ -500,12 +521,12 @@ static void test_slow_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_statuses),        cmocka_unit_test(test_static_headers),
-        cmocka_unit_test(test_preflight),       cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_body_limits),     cmocka_unit_test(test_trickling_body),
-        cmocka_unit_test(test_garbage),         cmocka_unit_test(test_keep_alive),
-        cmocka_unit_test(test_late_answer),     cmocka_unit_test(test_slow_request),
-        cmocka_unit_test(test_late_signalling),
+        cmocka_unit_test(test_statuses),         cmocka_unit_test(test_static_headers),
+        cmocka_unit_test(test_preflight),        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_body_limits),      cmocka_unit_test(test_trickling_body),
+        cmocka_unit_test(test_refusal_is_heard), cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_keep_alive),       cmocka_unit_test(test_late_answer),
+        cmocka_unit_test(test_slow_request),     cmocka_unit_test(test_late_signalling),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
