@@ -68,7 +68,7 @@ static void map_packet(const struct rtp_view *v, uint64_t seq)
     if (rtp_mapper_forward(&w.mapper, &in, w.now, &out) == 0)
         return;
     const struct rtp_mapper_entry *e = rtp_mapper_find(&w.mapper, out.seq);
-    must(e != NULL && e->state == RTP_MAPPER_SENT && e->src_seq == seq);
+    must(e != NULL && e->state == RTP_MAPPER_SENT && rtp_mapper_source(e, seq) == seq);
     uint8_t descriptor[RTP_VP8_DESCRIPTOR_MAX];
     rtp_vp8_rewrite(v->payload, &info, out.picture_id, out.tl0, descriptor);
 }

@@ -6,18 +6,14 @@
 
 #define SHORT_PICTURE_BITS 7
 #define LONG_PICTURE_BITS  15
+#define HISTORY_MAX        32768
 
 /* A switch moves the timestamps at most this much further than the time that passed. */
 #define SWITCH_AHEAD_US MONO_MS(500)
 
 void rtp_mapper_init(struct rtp_mapper *m, const struct rtp_mapper_config *config)
 {
-    CHECK(config->count > 0 && config->count <= 32768 &&
-          (config->count & (config->count - 1)) == 0);
     memset(m, 0, sizeof(*m));
-    memset(config->entries, 0, config->count * sizeof(config->entries[0]));
-    m->entries = config->entries;
-    m->mask = config->count - 1;
     m->clock_hz = config->clock_hz;
     m->out_next = 131072u + config->first_seq; /* so that subtracting the history stays positive */
     m->out_first = m->out_next;
@@ -27,20 +23,44 @@ void rtp_mapper_init(struct rtp_mapper *m, const struct rtp_mapper_config *confi
     m->picture_out_newest = (uint64_t)config->first_picture_id + (1u << 16);
     m->tl0_out_newest = config->first_tl0;
     m->newest_at = config->goes_on_from;
+    IGNORE(rtp_mapper_move(m, config->entries, config->count) != NULL); /* there was none */
+}
+
+static struct rtp_mapper_entry *place_of(const struct rtp_mapper *m, uint64_t out)
+{
+    return &m->entries[out & (m->count - 1)];
+}
+
+/* Places from that of `out` to the last one. */
+static uint64_t places_left(const struct rtp_mapper *m, uint64_t out)
+{
+    return m->count - (out & (m->count - 1));
+}
+
+struct rtp_mapper_entry *rtp_mapper_move(struct rtp_mapper *m, struct rtp_mapper_entry *entries,
+                                         uint32_t count)
+{
+    CHECK(count <= HISTORY_MAX && (count & (count - 1)) == 0 && (entries == NULL) == (count == 0));
+    const struct rtp_mapper before = *m;
+    m->entries = entries;
+    m->count = count;
+    m->out_first = TK_MAX(m->out_first, m->out_next - TK_MIN(before.count, count));
+    for (uint64_t out = m->out_first, run; out < m->out_next; out += run) {
+        run = TK_MIN(places_left(m, out), places_left(&before, out));
+        run = TK_MIN(run, m->out_next - out);
+        memcpy(place_of(m, out), place_of(&before, out), run * sizeof(*entries));
+    }
+    return before.entries;
 }
 
 /* ---- sequence numbers ---- */
 
-static struct rtp_mapper_entry *push_entry(struct rtp_mapper *m, uint64_t src_seq,
-                                           enum rtp_mapper_state state)
+static void push_entry(struct rtp_mapper *m, uint64_t src_seq, enum rtp_mapper_state state)
 {
-    struct rtp_mapper_entry *e = &m->entries[m->out_next & m->mask];
-    *e = (struct rtp_mapper_entry){.src_seq = src_seq,
-                                   .out_seq = (uint16_t)m->out_next,
-                                   .layer = (uint8_t)m->layer,
-                                   .state = (uint8_t)state};
+    struct rtp_mapper_entry *e = place_of(m, m->out_next);
+    *e = (struct rtp_mapper_entry){
+        .src_seq = (uint32_t)src_seq, .layer = (uint8_t)m->layer, .state = (uint8_t)state};
     m->out_next++;
-    return e;
 }
 
 /* Goes on to the source number `seq`, above the newest. What lies between keeps its places, or,
@@ -59,24 +79,25 @@ static void advance(struct rtp_mapper *m, uint64_t seq)
 
 static uint64_t history_first(const struct rtp_mapper *m)
 {
-    uint64_t oldest = m->out_next - (m->mask + 1);
+    uint64_t oldest = TK_MAX(m->out_next - m->count, m->out_first);
     return TK_MAX(oldest, m->stretch_first);
 }
 
-/* The entry of a source number of this stretch, or NULL. Source order is outgoing order. */
-static struct rtp_mapper_entry *find_source(struct rtp_mapper *m, uint64_t seq)
+/* The outgoing number of a source number of this stretch; 0 = none. Source order is outgoing order.
+ */
+static uint64_t find_source(const struct rtp_mapper *m, uint64_t seq)
 {
     uint64_t low = history_first(m), high = m->out_next;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        if (m->entries[middle & m->mask].src_seq < seq)
+        if (rtp_mapper_source(place_of(m, middle), m->src_newest) < seq)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == m->out_next || m->entries[low & m->mask].src_seq != seq)
-        return NULL;
-    return &m->entries[low & m->mask];
+    if (low == m->out_next || place_of(m, low)->src_seq != (uint32_t)seq)
+        return 0;
+    return low;
 }
 
 static bool is_of_stretch(const struct rtp_mapper *m, uint8_t layer, uint64_t seq)
@@ -216,15 +237,16 @@ void rtp_mapper_switch(struct rtp_mapper *m, const struct rtp_mapper_in *first,
     m->newest_at = now;
 }
 
-/* The place that a packet gets: the next one, or the one that is reserved for it; or NULL. */
-static struct rtp_mapper_entry *take_place(struct rtp_mapper *m, uint64_t seq)
+/* The number that a packet gets: the next one, or the one that is reserved for it; 0 = none. */
+static uint64_t take_place(struct rtp_mapper *m, uint64_t seq)
 {
     if (seq > m->src_newest) {
         advance(m, seq);
-        return push_entry(m, seq, RTP_MAPPER_RESERVED);
+        push_entry(m, seq, RTP_MAPPER_RESERVED);
+        return m->out_next - 1;
     }
-    struct rtp_mapper_entry *e = find_source(m, seq);
-    return e != NULL && e->state == RTP_MAPPER_RESERVED ? e : NULL;
+    uint64_t number = find_source(m, seq);
+    return number != 0 && place_of(m, number)->state == RTP_MAPPER_RESERVED ? number : 0;
 }
 
 int rtp_mapper_forward(struct rtp_mapper *m, const struct rtp_mapper_in *in, mono_us now,
@@ -237,10 +259,11 @@ int rtp_mapper_forward(struct rtp_mapper *m, const struct rtp_mapper_in *in, mon
         rtp_mapper_drop_padding(m, in->layer, in->seq);
         return 0;
     }
-    struct rtp_mapper_entry *e = take_place(m, in->seq);
-    if (e == NULL)
+    uint64_t number = take_place(m, in->seq);
+    if (number == 0)
         return 0;
-    out.seq = e->out_seq;
+    struct rtp_mapper_entry *e = place_of(m, number);
+    out.seq = (uint16_t)number;
     out.ts = map_ts(m, in->ts, now);
     e->state = RTP_MAPPER_SENT;
     e->out_ts = out.ts;
@@ -267,23 +290,24 @@ void rtp_mapper_drop_padding(struct rtp_mapper *m, uint8_t layer, uint64_t seq)
         advance(m, seq);
         return;
     }
-    struct rtp_mapper_entry *e = find_source(m, seq);
-    if (e != NULL && e->state == RTP_MAPPER_RESERVED)
-        e->state = RTP_MAPPER_HOLE;
+    uint64_t number = find_source(m, seq);
+    if (number != 0 && place_of(m, number)->state == RTP_MAPPER_RESERVED)
+        place_of(m, number)->state = RTP_MAPPER_HOLE;
 }
 
 struct rtp_mapper_entry *rtp_mapper_find(struct rtp_mapper *m, uint16_t out_seq)
 {
     uint64_t ext = rtp_seq_expand(out_seq, m->out_next - 1);
-    if (ext >= m->out_next || ext < m->out_first || m->out_next - ext > m->mask + 1)
+    if (ext >= m->out_next || ext < m->out_first || m->out_next - ext > m->count)
         return NULL;
-    struct rtp_mapper_entry *e = &m->entries[ext & m->mask];
+    struct rtp_mapper_entry *e = place_of(m, ext);
     return e->state != RTP_MAPPER_EMPTY && e->state != RTP_MAPPER_LOST ? e : NULL;
 }
 
 uint16_t rtp_mapper_take_seq(struct rtp_mapper *m)
 {
-    return push_entry(m, m->src_newest, RTP_MAPPER_HOLE)->out_seq;
+    push_entry(m, m->src_newest, RTP_MAPPER_HOLE);
+    return (uint16_t)(m->out_next - 1);
 }
 
 uint32_t rtp_mapper_ts(const struct rtp_mapper *m, uint32_t src_ts)

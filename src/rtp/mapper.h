@@ -34,18 +34,18 @@ enum rtp_mapper_state {
     RTP_MAPPER_LOST  /* stands for a long gap: never sent, cannot be found */
 };
 
-/* 24 bytes per packet of history. */
+/* 16 bytes per packet of history: a server holds hundreds of them for each subscription. */
 struct rtp_mapper_entry {
-    uint64_t src_seq; /* extended sequence number of the source packet */
+    uint32_t src_seq; /* low bits of the extended sequence number of the source packet */
     uint32_t out_ts;
-    uint16_t out_seq;
     uint16_t out_picture_id; /* 15 bits; cut to 7 when the descriptor has a short one */
+    uint16_t resent_ms;      /* the user's: low bits of the last answer's time in ms */
     uint8_t out_tl0;
     uint8_t layer;
     uint8_t state;        /* enum rtp_mapper_state */
     uint8_t resent_count; /* the user's: retransmissions answered so far */
-    uint32_t resent_ms;   /* the user's: low bits of the last answer's time in ms */
 };
+_Static_assert(sizeof(struct rtp_mapper_entry) == 16, "as told");
 
 /* What the mapper needs to know of a source packet. */
 struct rtp_mapper_in {
@@ -68,12 +68,12 @@ struct rtp_mapper_out {
 
 struct rtp_mapper {
     /* Set at init. */
-    struct rtp_mapper_entry *entries; /* the caller's memory */
-    uint32_t mask;
+    struct rtp_mapper_entry *entries; /* the caller's memory; NULL = no history */
+    uint32_t count;                   /* of them: 0 or a power of two */
     uint32_t clock_hz;
 
     uint64_t out_next;      /* extended number of the next packet in order */
-    uint64_t out_first;     /* nothing before this was ever sent */
+    uint64_t out_first;     /* nothing before this is remembered */
     uint64_t stretch_first; /* first outgoing number since the last switch */
     uint64_t src_newest;    /* newest source number handled since the switch */
     uint64_t src_first;     /* first source number of the stretch */
@@ -95,8 +95,9 @@ struct rtp_mapper {
     uint64_t drops[RTP_MAPPER_DROPS_MAX]; /* extended source ids left out, ascending */
 };
 
-/* `entries` holds `count` entries, a power of two up to 32,768; the caller frees it. Start values
- * are random so that two streams do not look alike (RFC 3550, 5.1). */
+/* `entries` holds `count` entries, a power of two up to 32,768, or none: then rtp_mapper_move() has
+ * to bring some before the first switch. Start values are random so that two streams do not look
+ * alike (RFC 3550, 5.1). */
 struct rtp_mapper_config {
     struct rtp_mapper_entry *entries;
     uint32_t count;
@@ -110,6 +111,14 @@ struct rtp_mapper_config {
 };
 
 void rtp_mapper_init(struct rtp_mapper *m, const struct rtp_mapper_config *config);
+
+/*
+ * Other memory for the history, larger or smaller: what fits of it is kept. NULL and 0 forget all;
+ * nothing can be sent then until there is memory again. Returns what was used before, for the
+ * caller to free.
+ */
+struct rtp_mapper_entry *rtp_mapper_move(struct rtp_mapper *m, struct rtp_mapper_entry *entries,
+                                         uint32_t count);
 
 /*
  * Makes `first` (the first packet of a keyframe, or of an audio stream) the start of a new stretch;
@@ -142,6 +151,12 @@ void rtp_mapper_drop_padding(struct rtp_mapper *m, uint8_t layer, uint64_t seq);
  * source packet and the numbers it was given. RESERVED: ask the source's ring, then
  * rtp_mapper_forward(). HOLE: will never exist; an empty padding packet closes the gap. */
 struct rtp_mapper_entry *rtp_mapper_find(struct rtp_mapper *m, uint16_t out_seq);
+
+/* The extended number of an entry's source packet, of which `newest` is near. */
+static inline uint64_t rtp_mapper_source(const struct rtp_mapper_entry *e, uint64_t newest)
+{
+    return newest - (uint64_t)(int64_t)(int32_t)((uint32_t)newest - e->src_seq);
+}
 
 /* A fresh number for a packet of our own, such as padding, after the newest. Recorded as HOLE. */
 uint16_t rtp_mapper_take_seq(struct rtp_mapper *m);

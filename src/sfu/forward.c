@@ -105,17 +105,17 @@ static size_t write_packet(struct sfu_sub *s, struct sfu_packet *p,
     return finish(s, p, out);
 }
 
-size_t sfu__sub_write_resend(struct sfu_sub *s, struct sfu_packet *p,
+size_t sfu__sub_write_resend(struct sfu_sub *s, struct sfu_packet *p, uint16_t seq,
                              const struct rtp_mapper_entry *e, struct sfu_out *ret_out)
 {
     const struct sfu_route *route = &s->routes[p->pt_index];
     const struct rtp_mapper_out numbers = {
-        .seq = e->out_seq, .ts = e->out_ts, .picture_id = e->out_picture_id, .tl0 = e->out_tl0};
+        .seq = seq, .ts = e->out_ts, .picture_id = e->out_picture_id, .tl0 = e->out_tl0};
     if (route->rtx_pt == 0)
         return write_packet(s, p, &numbers, ret_out);
     const struct rtp_header header = {.is_marker = p->is_marker,
                                       .pt = route->rtx_pt,
-                                      .seq = e->out_seq, /* decides about the mid */
+                                      .seq = seq, /* decides about the mid */
                                       .ts = e->out_ts,
                                       .ssrc = s->config.rtx_ssrc};
     int size = write_head(s, p, &header, ret_out);
@@ -124,7 +124,7 @@ size_t sfu__sub_write_resend(struct sfu_sub *s, struct sfu_packet *p,
     put_u16be(ret_out->head + 2, s->rtx_seq++);
     s->track->node->stats.rtx_out++;
     uint8_t *prefix = ret_out->head + size;
-    rtp_rtx_prefix(e->out_seq, prefix);
+    rtp_rtx_prefix(seq, prefix);
     ret_out->head_size = (uint8_t)size;
     ret_out->prefix_size =
         (uint8_t)(RTP_RTX_PREFIX_SIZE +
@@ -132,12 +132,13 @@ size_t sfu__sub_write_resend(struct sfu_sub *s, struct sfu_packet *p,
     return finish(s, p, ret_out);
 }
 
-size_t sfu__sub_write_empty(struct sfu_sub *s, struct rtp_mapper_entry *e, struct sfu_out *ret_out)
+size_t sfu__sub_write_empty(struct sfu_sub *s, uint16_t seq, struct rtp_mapper_entry *e,
+                            struct sfu_out *ret_out)
 {
     if (e->out_ts == 0)
         e->out_ts = s->mapper.ts_newest; /* the same in every repetition */
     const struct rtp_header header = {
-        .pt = s->routes[0].pt, .seq = e->out_seq, .ts = e->out_ts, .ssrc = s->ssrc};
+        .pt = s->routes[0].pt, .seq = seq, .ts = e->out_ts, .ssrc = s->ssrc};
     rtp_header_write(ret_out->head, &header);
     ret_out->peer = s->peer_id;
     ret_out->is_rtcp = false;

@@ -47,7 +47,7 @@ void sfu__kept_note(struct sfu_sub *s)
 {
     struct sfu_kept *kept = s->config.is_kept_ssrc ? find(s->peer, s->config.ssrc) : NULL;
     const struct rtp_mapper *m = &s->mapper;
-    if (kept == NULL || m->out_next == m->out_first)
+    if (kept == NULL || m->layer < 0)
         return; /* nothing went out: the record stands as it is */
     *kept = (struct sfu_kept){.ssrc = s->config.ssrc,
                               .was_sent = true,

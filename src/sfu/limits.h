@@ -23,7 +23,8 @@
 #define SFU_RING_FIRST     128  /* slots of a video layer before it is known to need more */
 #define SFU_RING_MIN       64   /* accepted for sfu_node_config.ring_packets */
 #define SFU_RING_MAX       8192 /* same */
-#define SFU_HISTORY_MAX    512  /* numbers remembered per video subscription: 24 bytes each */
+#define SFU_HISTORY_FIRST  128  /* numbers that a video subscription remembers at first */
+#define SFU_HISTORY_MAX    512  /* and at most: 16 bytes each */
 #define SFU_RTCP_SIZE      1200 /* one compound packet stays below any path MTU */
 #define SFU_NACKS_MAX      128  /* sequence numbers in one NACK, read or written */
 #define SFU_KEPT_MAX       32   /* SSRCs of one peer that subscriptions follow each other under */
@@ -44,6 +45,9 @@
 /* How long packets are kept for retransmission. Only a layer with SFU_MANY receivers keeps them for
  * the whole of sfu_node_config.ring_age_max, for those who join. */
 #define SFU_RING_AGE MONO_MS(600)
+
+/* A history that is four times as long as needed for so long is halved. */
+#define SFU_HISTORY_LOW MONO_S(5)
 
 /* A subscription may start from a keyframe in the ring that is at most so old, with at most so many
  * packets since; they leave in bursts, so that they do not overrun its line or delay others. */
@@ -78,6 +82,7 @@
 
 _Static_assert((SFU_RING_AUDIO & (SFU_RING_AUDIO - 1)) == 0, "a power of two");
 _Static_assert((SFU_RING_FIRST & (SFU_RING_FIRST - 1)) == 0, "a power of two");
+_Static_assert((SFU_HISTORY_FIRST & (SFU_HISTORY_FIRST - 1)) == 0, "a power of two");
 _Static_assert((SFU_HISTORY_MAX & (SFU_HISTORY_MAX - 1)) == 0, "a power of two");
 _Static_assert(SFU_EVENTS_FREE < SFU_EVENTS_MAX, "periodic events need room");
 _Static_assert(SFU_WANTED_LOWER > SFU_KEYFRAME_WAIT_HIGH, "a wish outlives a keyframe request");

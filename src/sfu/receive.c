@@ -220,6 +220,7 @@ void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_
     l->arriving = seq;
     report_start(l, t->config.pts[pt_index].codec);
     note_arrival(l, p, now);
+    sfu__history_note(l, seq, now);
     if (t->config.kind == RTP_KIND_AUDIO && t->peer != NULL && p->payload_size > 0)
         sfu__speaker_packet(t, in, now);
     if (p->is_keyframe && !list_is_empty(&t->waiting))

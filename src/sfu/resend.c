@@ -2,9 +2,9 @@
 
 /* Answers to a subscriber's NACK from the ring that all subscribers share (RFC 4585, 6.2.1). */
 
-static uint32_t ms_of(mono_us now)
+static uint16_t ms_of(mono_us now)
 {
-    return (uint32_t)(now / 1000);
+    return (uint16_t)(now / 1000);
 }
 
 /* A packet is sent again at most once in half a round trip and SFU_RESENT_MAX times. */
@@ -14,7 +14,7 @@ static bool may_resend(const struct sfu_sub *s, const struct rtp_mapper_entry *e
         return true;
     mono_us pause = TK_MAX(s->peer->rtt / 2, MONO_MS(5));
     return e->resent_count < SFU_RESENT_MAX &&
-           ms_of(now) - e->resent_ms >= (uint32_t)(TK_MIN(pause, MONO_MS(200)) / 1000);
+           (uint16_t)(ms_of(now) - e->resent_ms) >= TK_MIN(pause, MONO_MS(200)) / 1000;
 }
 
 void sfu__sub_handle_nack(struct sfu_sub *s, const uint16_t *seqs, size_t count, mono_us now)
@@ -35,9 +35,10 @@ void sfu__sub_handle_nack(struct sfu_sub *s, const uint16_t *seqs, size_t count,
 
 static struct sfu_packet *source_of(const struct sfu_sub *s, const struct rtp_mapper_entry *e)
 {
-    return e->layer < RTP_LAYERS_MAX && s->track->layers[e->layer].ring.slots != NULL
-               ? sfu__ring_get(&s->track->layers[e->layer].ring, e->src_seq)
-               : NULL;
+    if (e->layer >= RTP_LAYERS_MAX || s->track->layers[e->layer].ring.slots == NULL)
+        return NULL;
+    const struct sfu_layer *l = &s->track->layers[e->layer];
+    return sfu__ring_get(&l->ring, rtp_mapper_source(e, l->seqs.newest));
 }
 
 static size_t answer(struct sfu_sub *s, uint16_t seq, mono_us now, struct sfu_out *ret_out)
@@ -48,7 +49,7 @@ static size_t answer(struct sfu_sub *s, uint16_t seq, mono_us now, struct sfu_ou
     e->resent_ms = ms_of(now);
     e->resent_count++;
     if (e->state == RTP_MAPPER_HOLE)
-        return sfu__sub_write_empty(s, e, ret_out);
+        return sfu__sub_write_empty(s, seq, e, ret_out);
     /* What has not gone out yet goes only to who still receives that layer. */
     bool is_withheld = e->state == RTP_MAPPER_RESERVED && s->current != (int8_t)e->layer;
     struct sfu_packet *p = is_withheld ? NULL : source_of(s, e);
@@ -61,7 +62,7 @@ static size_t answer(struct sfu_sub *s, uint16_t seq, mono_us now, struct sfu_ou
         return sfu__sub_forward(s, p, now, ret_out);
     if (!s->routes[p->pt_index].is_usable)
         return 0;
-    return sfu__sub_write_resend(s, p, e, ret_out);
+    return sfu__sub_write_resend(s, p, seq, e, ret_out);
 }
 
 size_t sfu__resend_poll(struct sfu_node *node, struct sfu_out *outs, size_t max)

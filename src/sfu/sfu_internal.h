@@ -158,6 +158,12 @@ struct sfu_layer {
     struct sfu_packet *pending_first, *pending_last;
     uint32_t pending_count;
 
+    /* Numbers that the subscriptions remember (history.c). */
+    uint32_t history;
+    uint64_t history_newest;  /* of the packets that came so far */
+    uint64_t history_checked; /* up to here it was seen to be long enough */
+    mono_us history_low_at;   /* MONO_NEVER = it is not too long */
+
     /* Rate. */
     uint64_t bytes, bytes_before;
     uint32_t bps;
@@ -286,8 +292,8 @@ struct sfu_sub {
     uint64_t catch_up_next; /* while catching up: the next number to take from the ring */
     uint32_t catch_up_left; /* packets that may still leave before the next rest */
     mono_us report_at;      /* MONO_NEVER = nothing to report yet */
+    mono_us history_until;  /* so long the mapper's history may be longer than its layer wants */
     struct rtp_sr_log sr_log;
-    struct rtp_mapper_entry entries[]; /* the mapper's */
 };
 
 /* The record of the subscription's SSRC, made when there is none. ERR_LIMIT, -ENOMEM. */
@@ -404,9 +410,21 @@ void sfu__sub_set_exts(struct sfu_sub *s);
 size_t sfu__sub_forward(struct sfu_sub *s, struct sfu_packet *p, mono_us now,
                         struct sfu_out *ret_out);
 /* Outputs with given numbers: as RTX or under the same number; and an empty packet. */
-size_t sfu__sub_write_resend(struct sfu_sub *s, struct sfu_packet *p,
+size_t sfu__sub_write_resend(struct sfu_sub *s, struct sfu_packet *p, uint16_t seq,
                              const struct rtp_mapper_entry *e, struct sfu_out *ret_out);
-size_t sfu__sub_write_empty(struct sfu_sub *s, struct rtp_mapper_entry *e, struct sfu_out *ret_out);
+size_t sfu__sub_write_empty(struct sfu_sub *s, uint16_t seq, struct rtp_mapper_entry *e,
+                            struct sfu_out *ret_out);
+
+/* history.c */
+void sfu__history_init(struct sfu_layer *l);
+void sfu__history_fini(struct sfu_sub *s);
+/* Room for a start at `seq` of the layer. False if there is no memory at all: nothing can start. */
+MUST_CHECK bool sfu__history_start(struct sfu_sub *s, const struct sfu_layer *l, uint64_t seq,
+                                   mono_us now);
+/* A packet has come and is about to be forwarded. */
+void sfu__history_note(struct sfu_layer *l, uint64_t seq, mono_us now);
+/* Video: takes back what is no longer of use. */
+void sfu__history_tick(struct sfu_track *t, mono_us now);
 
 /* resend.c */
 void sfu__sub_handle_nack(struct sfu_sub *s, const uint16_t *seqs, size_t count, mono_us now);

@@ -72,6 +72,8 @@ static void switch_mapper(struct sfu_sub *s, const struct sfu_packet *p, mono_us
 static void start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
 {
     struct sfu_layer *l = &s->track->layers[p->in.layer];
+    if (!sfu__history_start(s, l, p->in.seq, now))
+        return; /* it goes on waiting */
     switch_mapper(s, p, now);
     if (s->current != SFU_LAYER_NONE)
         s->track->node->stats.layer_switches++;

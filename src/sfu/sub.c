@@ -54,12 +54,10 @@ void sfu__sub_set_exts(struct sfu_sub *s)
 
 /* ---- life ---- */
 
-static void init_mapper(struct sfu_sub *s, uint32_t count)
+static void init_mapper(struct sfu_sub *s)
 {
     struct rng *rng = &s->track->node->rng;
     struct rtp_mapper_config config = {
-        .entries = s->entries,
-        .count = count,
         .clock_hz = s->track->clock_hz,
         .first_seq = (uint16_t)(rng_u32(rng) & 0x7fff), /* the first roll-over is some time away */
         .first_ts = rng_u32(rng),
@@ -75,8 +73,7 @@ static struct sfu_sub *sub_new(const struct sfu_sub_config *config, struct sfu_t
                                struct sfu_peer *p, mono_us now)
 {
     bool is_video = t->config.kind == RTP_KIND_VIDEO;
-    uint32_t history = is_video ? SFU_HISTORY_MAX : SFU_RING_AUDIO;
-    struct sfu_sub *s = calloc(1, sizeof(*s) + history * sizeof(s->entries[0]));
+    struct sfu_sub *s = calloc(1, sizeof(*s)); /* the mapper's history comes with the start */
     if (s == NULL)
         return NULL;
     s->config = *config;
@@ -96,7 +93,7 @@ static struct sfu_sub *sub_new(const struct sfu_sub_config *config, struct sfu_t
     s->wanted = SFU_LAYER_NONE;
     s->waiting_since = now;
     s->report_at = MONO_NEVER;
-    init_mapper(s, history);
+    init_mapper(s);
     sfu__sub_set_routes(s);
     sfu__sub_set_exts(s);
     return s;
@@ -145,6 +142,7 @@ void sfu__sub_destroy(struct sfu_sub *s)
     list_remove(&s->peer_link);
     idmap_take(&node->subs, s->config.sub);
     idmap_take(&node->sub_ssrcs, sfu__ssrc_key(s->config.peer, s->config.ssrc));
+    sfu__history_fini(s);
     free(s);
 }
 

@@ -33,6 +33,7 @@ static int open_layer(struct sfu_track *t, uint8_t index)
     if (l->ring.slots == NULL) {
         bool is_video = t->config.kind == RTP_KIND_VIDEO;
         uint32_t max = is_video ? t->node->config.ring_packets : SFU_RING_AUDIO;
+        sfu__history_init(l);
         int err = sfu__ring_init(&l->ring, TK_MIN(max, (uint32_t)SFU_RING_FIRST), max);
         if (err < 0)
             return err;
@@ -330,6 +331,8 @@ void sfu__track_tick(struct sfu_track *t, mono_us now)
         sfu__speaker_tick(t, now);
     else
         sfu__track_choose(t, now);
+    if (t->config.kind == RTP_KIND_VIDEO)
+        sfu__history_tick(t, now);
     for (size_t i = 0; i < t->config.layer_count; i++) {
         sfu__keyframe_tick(&t->layers[i], now);
         next = TK_MIN(next, TK_MAX(sfu__keyframe_next(&t->layers[i]), now + MONO_MS(1)));

@@ -400,7 +400,7 @@ static void check_history(struct world *w)
             continue; /* pushed out by reserved places */
         assert_int_equal(e->state, RTP_MAPPER_SENT);
         assert_int_equal(e->layer, o->layer);
-        assert_int_equal(e->src_seq, o->src_seq);
+        assert_int_equal(rtp_mapper_source(e, w->m.src_newest), o->src_seq);
         assert_int_equal(e->out_ts, o->out.ts);
         assert_int_equal(e->out_picture_id, o->out.picture_id);
         assert_int_equal(e->out_tl0, o->out.tl0);
@@ -422,6 +422,59 @@ static void test_seeds(void **state)
     }
 }
 
+static void send_numbers(struct rtp_mapper *m, uint64_t from, uint64_t to)
+{
+    for (uint64_t seq = from; seq < to; seq++) {
+        struct rtp_mapper_in in = packet(0, seq, (uint32_t)seq);
+        struct rtp_mapper_out out;
+        assert_int_equal(rtp_mapper_forward(m, &in, MONO_S(1), &out), 1);
+        assert_int_equal(out.seq, (uint16_t)(65534 + seq - 100));
+    }
+}
+
+/* Source numbers [from, to) are remembered, those around them are not. */
+static void check_kept(struct rtp_mapper *m, uint64_t from, uint64_t to)
+{
+    for (uint64_t seq = from - 1; seq <= to; seq++) {
+        struct rtp_mapper_entry *e = rtp_mapper_find(m, (uint16_t)(65534 + seq - 100));
+        assert_int_equal(e != NULL, seq >= from && seq < to);
+        if (e != NULL)
+            assert_int_equal(rtp_mapper_source(e, m->src_newest), seq);
+    }
+}
+
+/* The history moves to larger and smaller memory and none; late packets find their place in it. */
+static void test_move(void **state)
+{
+    (void)state;
+    static struct rtp_mapper_entry small[16], large[64];
+    struct rtp_mapper m;
+    struct rtp_mapper_config config = {.clock_hz = CLOCK, .first_seq = 65534};
+    rtp_mapper_init(&m, &config);
+    assert_null(rtp_mapper_move(&m, small, 16));
+    struct rtp_mapper_in first = packet(0, 100, 100);
+    rtp_mapper_switch(&m, &first, NULL, MONO_S(1));
+    send_numbers(&m, 100, 123);
+    check_kept(&m, 107, 123);
+    assert_ptr_equal(rtp_mapper_move(&m, large, 64), small);
+    check_kept(&m, 107, 123);
+    send_numbers(&m, 123, 160);
+    check_kept(&m, 107, 160);
+    struct rtp_mapper_in next = packet(0, 162, 162), late = packet(0, 160, 160);
+    struct rtp_mapper_out out;
+    assert_int_equal(rtp_mapper_forward(&m, &next, MONO_S(1), &out), 1);
+    assert_ptr_equal(rtp_mapper_move(&m, small, 16), large);
+    check_kept(&m, 147, 163);
+    assert_int_equal(rtp_mapper_forward(&m, &late, MONO_S(1), &out), 1);
+    assert_int_equal(out.seq, (uint16_t)(65534 + 60));
+    assert_int_equal(rtp_mapper_forward(&m, &late, MONO_S(1), &out), 0);
+    assert_ptr_equal(rtp_mapper_move(&m, NULL, 0), small);
+    check_kept(&m, 163, 163);
+    assert_null(rtp_mapper_move(&m, small, 16));
+    send_numbers(&m, 163, 170);
+    check_kept(&m, 163, 170);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -430,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_switch_timestamps),
         cmocka_unit_test(test_pictures_close_up),
         cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_move),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

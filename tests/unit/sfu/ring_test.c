@@ -7,6 +7,7 @@
 #include "unit/sfu/bench.h"
 
 #include "sfu/limits.h"
+#include "sfu/sfu_internal.h"
 
 enum { ALICE = 1, BOB };
 enum { VIDEO = 1 };
@@ -157,12 +158,40 @@ static void test_join_and_leave(void **state)
     bench_destroy(b);
 }
 
+/* The history is as long as the layer needs, grows with it, and is gone while nothing flows. */
+static void test_history(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    const struct sfu_sub *s = idmap_get(&b->node->subs, 21);
+    assert_int_equal(s->mapper.count, 0);
+    send(b, 0, true, false);
+    assert_int_equal(s->mapper.count, SFU_HISTORY_FIRST);
+    for (uint16_t i = 1; i < 200; i++)
+        send(b, i, i == 199, true);
+    bench_drain(b);
+    assert_int_equal(s->mapper.count, 2 * SFU_HISTORY_FIRST);
+    for (uint16_t i = 200; i < 240; i++) {
+        send(b, i, true, false);
+        bench_wait(b, MONO_MS(300));
+    }
+    assert_int_equal(s->mapper.count, SFU_HISTORY_FIRST);
+    const struct sfu_sub_target off = {
+        .sub = 21, .layer_max = SFU_LAYER_NONE, .temporal_max = SFU_TEMPORAL_ALL};
+    sfu_node_set_sub_target(b->node, &off, b->now);
+    bench_wait(b, MONO_S(3));
+    assert_int_equal(s->mapper.count, 0);
+    bench_destroy(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_burst),          cmocka_unit_test(test_gap),
         cmocka_unit_test(test_held),           cmocka_unit_test(test_join_at_newest),
         cmocka_unit_test(test_join_in_bursts), cmocka_unit_test(test_join_and_leave),
+        cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
