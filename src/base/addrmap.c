@@ -106,5 +106,10 @@ void addrmap_remove(struct addrmap *m, const struct addr *key, const void *value
         return;
     slot->value = NULL;
     slot->is_dead = true;
-    m->count--;
+    if (--m->count > 0 || m->capacity == CAPACITY_MIN)
+        return;
+    free(m->slots); /* empty: a large table gives its memory back */
+    m->slots = NULL;
+    m->capacity = 0;
+    m->used = 0;
 }

@@ -13,6 +13,7 @@
  */
 
 #define CAPACITY_MIN 16
+#define KEEP_MAX     64 /* slots that an empty table keeps; a larger one gives them all back */
 
 struct idmap_slot {
     uint64_t key;
@@ -39,6 +40,15 @@ void idmap_init(struct idmap *m, size_t count_max)
 {
     memset(m, 0, sizeof(*m));
     m->count_max = count_max;
+}
+
+/* Without slots an iteration just ends. */
+static void idmap_clear(struct idmap *m)
+{
+    free(m->slots);
+    m->slots = NULL;
+    m->capacity = 0;
+    m->used = 0;
 }
 
 void idmap_fini(struct idmap *m)
@@ -120,7 +130,8 @@ void *idmap_take(struct idmap *m, uint64_t key)
     void *value = slot->value;
     slot->value = NULL;
     slot->is_dead = true;
-    m->count--;
+    if (--m->count == 0 && m->capacity > KEEP_MAX)
+        idmap_clear(m);
     return value;
 }
 
@@ -166,6 +177,15 @@ void strmap_fini(struct strmap *m)
         free(m->slots[i].key);
     free(m->slots);
     memset(m, 0, sizeof(*m));
+}
+
+/* Every key is gone already. */
+static void strmap_clear(struct strmap *m)
+{
+    free(m->slots);
+    m->slots = NULL;
+    m->capacity = 0;
+    m->used = 0;
 }
 
 static struct strmap_slot *strmap_find(const struct strmap *m, const char *key)
@@ -248,7 +268,8 @@ void *strmap_take(struct strmap *m, const char *key)
     slot->key = NULL;
     slot->value = NULL;
     slot->is_dead = true;
-    m->count--;
+    if (--m->count == 0 && m->capacity > KEEP_MAX)
+        strmap_clear(m);
     return value;
 }
 

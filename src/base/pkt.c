@@ -1,9 +1,9 @@
 #include "base/pkt.h"
 
+#include "base/pages.h"
+
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 /*
  * Two free lists: `local` is touched by the owner only; `returned` is a stack that any thread
@@ -56,13 +56,9 @@ size_t pkt_pool_used(struct pkt_pool *pool)
 
 void pkt_pool_trim(struct pkt_pool *pool)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     if (pkt_pool_used(pool) > 0 || pool->fresh_count == pool->count)
         return;
-    uintptr_t begin = ((uintptr_t)pool->pkts + page - 1) & ~(page - 1);
-    uintptr_t end = (uintptr_t)(pool->pkts + pool->count) & ~(page - 1);
-    if (end > begin)
-        IGNORE(madvise((void *)begin, end - begin, MADV_DONTNEED)); /* a wish */
+    pages_give_back(pool->pkts, pool->count * sizeof(*pool->pkts));
     pool->local = NULL;
     pool->local_count = 0;
     pool->fresh_count = pool->count;

@@ -1,5 +1,7 @@
 #include "base/ring.h"
 
+#include "base/pages.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,15 @@ bool ring_pop(struct ring *r, void *ret_item)
     memcpy(ret_item, r->slots + (head & r->mask) * r->item_size, r->item_size);
     atomic_store_explicit(&r->head, head + 1, memory_order_release); /* frees the slot */
     return true;
+}
+
+void ring_trim(struct ring *r)
+{
+    /* acquire: the consumer has read all, and nobody writes but us */
+    size_t head = atomic_load_explicit(&r->head, memory_order_acquire);
+    if (head != atomic_load_explicit(&r->tail, memory_order_relaxed))
+        return;
+    pages_give_back(r->slots, (r->mask + 1) * r->item_size);
 }
 
 size_t ring_count(const struct ring *r)

@@ -35,6 +35,9 @@ bool ring_push(struct ring *r, const void *item);
 /* Consumer: copies one item out; false if the ring is empty. */
 bool ring_pop(struct ring *r, void *ret_item);
 
+/* Producer: gives the memory of an empty ring back to the system; it comes again with use. */
+void ring_trim(struct ring *r);
+
 /* Items waiting now; either side, a snapshot. */
 size_t ring_count(const struct ring *r);
 

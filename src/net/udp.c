@@ -1,5 +1,6 @@
 #include "net/udp.h"
 
+#include "base/pages.h"
 #include "net/net_internal.h"
 #include "net/sockaddr.h"
 
@@ -164,6 +165,13 @@ bool udp_next(struct udp_socket *s, struct udp_datagram *ret_datagram)
     s->stats.datagrams_in++;
     s->stats.bytes_in += size;
     return true;
+}
+
+void udp_trim(struct udp_socket *s)
+{
+    s->in_count = 0;
+    s->in_at = -1;
+    pages_give_back(s->in_bytes, (size_t)UDP_IN_MESSAGES_MAX * UDP_IN_MESSAGE_SIZE);
 }
 
 void udp_stats(const struct udp_socket *s, struct udp_stats *ret_stats)

@@ -82,6 +82,8 @@ uint8_t *udp_reserve(struct udp_socket *s, const struct addr *from, const struct
 /* `size` 0 takes the reservation back. */
 void udp_commit(struct udp_socket *s, size_t size);
 void udp_flush(struct udp_socket *s);
+/* Gives the receive buffer's memory back; no datagram that was read may still be in use. */
+void udp_trim(struct udp_socket *s);
 
 void udp_stats(const struct udp_socket *s, struct udp_stats *ret_stats);
 

@@ -154,12 +154,42 @@ static void test_timers_like_model(void **state)
     timers_fini(&ts);
 }
 
+/* A table that was large holds nothing once it is empty, also while it is gone through; and goes
+ * on. */
+static void test_empty_tables_hold_nothing(void **state)
+{
+    (void)state;
+    struct idmap ids;
+    struct strmap names;
+    idmap_init(&ids, KEYS);
+    strmap_init(&names, KEYS, 7);
+    char name[32];
+    for (int round = 0; round < 2; round++) {
+        for (int k = 0; k < KEYS; k++) {
+            snprintf(name, sizeof(name), "key %d", k);
+            assert_int_equal(idmap_put(&ids, (uint64_t)k, &cells[k]), 0);
+            assert_int_equal(strmap_put(&names, name, &cells[k]), 0);
+        }
+        size_t cursor = 0, taken = 0;
+        uint64_t key;
+        for (; idmap_next(&ids, &cursor, &key) != NULL; taken++) {
+            snprintf(name, sizeof(name), "key %d", (int)key);
+            assert_non_null(idmap_take(&ids, key));
+            assert_non_null(strmap_take(&names, name));
+        }
+        assert_int_equal(taken, KEYS);
+        assert_true(ids.capacity == 0 && names.capacity == 0);
+    }
+    idmap_fini(&ids);
+    strmap_fini(&names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idmap_like_model),  cmocka_unit_test(test_idmap_limit),
         cmocka_unit_test(test_strmap_like_model), cmocka_unit_test(test_addrmap_like_model),
-        cmocka_unit_test(test_timers_like_model),
+        cmocka_unit_test(test_timers_like_model), cmocka_unit_test(test_empty_tables_hold_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
