@@ -35,6 +35,7 @@ void ice_agent_destroy(struct ice_agent *a)
         return;
     free(a->pairs);
     free(a->out);
+    free(a->full);
     ice__wipe(a, sizeof(*a));
     free(a);
 }
@@ -54,12 +55,13 @@ int ice_agent_create(const struct ice_config *config, mono_us now, struct ice_ag
     a->heard_at = now;
     a->next_check_at = now;
     a->first_valid_at = MONO_NEVER;
-    a->pair_slots = a->is_lite ? ICE__LITE_SLOTS : ICE_PAIRS_MAX;
+    a->pair_slots = a->is_lite ? ICE__LITE_SLOTS_FIRST : ICE_PAIRS_MAX;
     a->out_slots = a->is_lite ? ICE__LITE_OUT_MAX : ICE__OUT_MAX;
     a->pairs = calloc(a->pair_slots, sizeof(*a->pairs));
     a->out = calloc(a->out_slots, sizeof(*a->out));
-    int err = a->pairs == NULL || a->out == NULL ? -ENOMEM
-                                                 : creds_set(&a->local, config->ufrag, config->pwd);
+    a->full = a->is_lite ? NULL : calloc(1, sizeof(*a->full));
+    bool is_whole = a->pairs != NULL && a->out != NULL && (a->is_lite || a->full != NULL);
+    int err = is_whole ? creds_set(&a->local, config->ufrag, config->pwd) : -ENOMEM;
     if (err < 0) {
         ice_agent_destroy(a);
         return err;
@@ -116,10 +118,12 @@ static void drop_oldest_local(struct ice_agent *a)
 {
     for (int i = 0; i < (int)a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
-        if (p->is_used && !p->is_dead && i != a->selected && addr_equal(&p->local, &a->locals[0]))
+        if (p->is_used && !p->is_dead && i != a->selected &&
+            addr_equal(&p->local, &a->full->locals[0]))
             ice__pair_drop(a, p);
     }
-    memmove(&a->locals[0], &a->locals[1], sizeof(a->locals) - sizeof(a->locals[0]));
+    struct addr *locals = a->full->locals;
+    memmove(&locals[0], &locals[1], (ICE_LOCALS_MAX - 1) * sizeof(*locals));
     a->local_count--;
 }
 
@@ -128,11 +132,11 @@ int ice_agent_add_local(struct ice_agent *a, const struct addr *local, mono_us n
     if (a->is_lite)
         return ERR_STATE;
     for (size_t i = 0; i < a->local_count; i++)
-        if (addr_equal(&a->locals[i], local))
+        if (addr_equal(&a->full->locals[i], local))
             return 0;
     if (a->local_count == ICE_LOCALS_MAX)
         drop_oldest_local(a);
-    a->locals[a->local_count++] = *local;
+    a->full->locals[a->local_count++] = *local;
     ice__form_pairs(a);
     ice__update_state(a, now);
     return 0;
@@ -144,11 +148,12 @@ int ice_agent_add_remote(struct ice_agent *a, const struct addr *candidate, uint
     if (a->is_lite)
         return ERR_STATE;
     for (size_t i = 0; i < a->remote_count; i++)
-        if (addr_equal(&a->remotes[i].addr, candidate))
+        if (addr_equal(&a->full->remotes[i].addr, candidate))
             return 0;
     if (a->remote_count == ICE_REMOTES_MAX)
         return ERR_LIMIT;
-    a->remotes[a->remote_count++] = (struct ice__remote){.addr = *candidate, .priority = priority};
+    a->full->remotes[a->remote_count++] =
+        (struct ice__remote){.addr = *candidate, .priority = priority};
     ice__form_pairs(a);
     ice__update_state(a, now);
     return 0;

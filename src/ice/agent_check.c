@@ -33,7 +33,7 @@ void ice__form_pairs(struct ice_agent *a)
 {
     for (size_t i = 0; i < a->local_count; i++)
         for (size_t k = 0; k < a->remote_count; k++)
-            form_pair(a, &a->locals[i], &a->remotes[k]);
+            form_pair(a, &a->full->locals[i], &a->full->remotes[k]);
 }
 
 void ice__restart_checks(struct ice_agent *a, mono_us now)
@@ -41,7 +41,7 @@ void ice__restart_checks(struct ice_agent *a, mono_us now)
     a->first_valid_at = MONO_NEVER;
     a->next_check_at = now;
     a->consent_unanswered = 0;
-    memset(a->consent_txids, 0, sizeof(a->consent_txids));
+    memset(a->full->consent_txids, 0, sizeof(a->full->consent_txids));
     for (size_t i = 0; i < a->pair_slots; i++) {
         struct ice__pair *p = &a->pairs[i];
         p->state = ICE__PAIR_WAITING;

@@ -99,8 +99,8 @@ mono_us ice__nominate_next(const struct ice_agent *a)
 
 bool ice__is_consent_txid(const struct ice_agent *a, const uint8_t txid[ICE_STUN_TXID_SIZE])
 {
-    for (size_t i = 0; i < TK_MIN(a->consent_next, ICE__CONSENT_MAX); i++)
-        if (memcmp(a->consent_txids[i], txid, ICE_STUN_TXID_SIZE) == 0)
+    for (size_t i = 0; i < TK_MIN(a->consent_next, ICE__CONSENT_MAX); i++) /* lite: none */
+        if (memcmp(a->full->consent_txids[i], txid, ICE_STUN_TXID_SIZE) == 0)
             return true;
     return false;
 }
@@ -127,7 +127,7 @@ void ice__run_consent(struct ice_agent *a, mono_us now)
 {
     if (a->selected == ICE__NO_PAIR || now < a->consent_at)
         return;
-    uint8_t *txid = a->consent_txids[a->consent_next % ICE__CONSENT_MAX];
+    uint8_t *txid = a->full->consent_txids[a->consent_next % ICE__CONSENT_MAX];
     rng_fill(a->rng, txid, ICE_STUN_TXID_SIZE);
     if (!ice__send_check(a, &a->pairs[a->selected], txid, a->is_controlling))
         return;

@@ -29,11 +29,12 @@
 
 #define ICE__OUT_MAX      8 /* full: datagrams that wait to be polled; more are not sent */
 #define ICE__LITE_OUT_MAX 2 /* lite only answers, and is polled after each packet */
-/* Lite: places for pairs; a few more than pairs may live, for those whose end is yet to be polled.
- */
-#define ICE__LITE_SLOTS  (ICE_LITE_PAIRS_MAX + 4)
-#define ICE__SEEN_MAX    32 /* transactions of the other side that we remember */
-#define ICE__CONSENT_MAX 16 /* consent checks whose answer would still count */
+/* Lite: places for pairs, at first and at most; a few more than pairs may live, for those whose end
+ * is yet to be polled. */
+#define ICE__LITE_SLOTS_FIRST 2
+#define ICE__LITE_SLOTS       (ICE_LITE_PAIRS_MAX + 4)
+#define ICE__SEEN_MAX         32 /* transactions of the other side that we remember */
+#define ICE__CONSENT_MAX      16 /* consent checks whose answer would still count */
 /* Rc and Rm (RFC 8489, 6.2.1) are 7 and 16 there by default. A short transaction that is followed
  * by a new one as long as the pair is needed gets through a bad line sooner than ever longer waits.
  */
@@ -88,11 +89,19 @@ struct ice__seen {
     struct addr from;
 };
 
+/* What only the full side needs. */
+struct ice__full {
+    struct addr locals[ICE_LOCALS_MAX];
+    struct ice__remote remotes[ICE_REMOTES_MAX];
+    uint8_t consent_txids[ICE__CONSENT_MAX][ICE_STUN_TXID_SIZE];
+};
+
 struct ice_agent {
     /* Set at creation, read-only afterwards. */
     bool is_lite;
     bool is_aggressive;
     struct rng *rng;
+    struct ice__full *full; /* NULL when lite */
 
     /* Role and credentials. */
     bool is_controlling;
@@ -103,12 +112,8 @@ struct ice_agent {
     bool is_local_used; /* a check with `local` came */
 
     /* Candidates and pairs. */
-    struct addr locals[ICE_LOCALS_MAX];
-    size_t local_count;
-    struct ice__remote remotes[ICE_REMOTES_MAX];
-    size_t remote_count;
-    struct ice__pair
-        *pairs; /* pair_slots of them; a lite agent has fewer: servers hold thousands */
+    size_t local_count, remote_count;
+    struct ice__pair *pairs; /* pair_slots of them; a lite agent's grow: servers hold thousands */
     size_t pair_slots;
     int selected; /* index or ICE__NO_PAIR */
     struct ice__seen seen[ICE__SEEN_MAX];
@@ -121,7 +126,6 @@ struct ice_agent {
     mono_us first_valid_at; /* full: first pair that succeeded; MONO_NEVER */
 
     /* Consent of the selected pair, full. */
-    uint8_t consent_txids[ICE__CONSENT_MAX][ICE_STUN_TXID_SIZE];
     size_t consent_next;
     unsigned consent_unanswered;
     mono_us consent_at;
@@ -150,7 +154,8 @@ void ice__out_commit(struct ice_agent *a, int size);
 /* pair.c */
 struct ice__pair *ice__pair_find(struct ice_agent *a, const struct addr *local,
                                  const struct addr *remote);
-/* A free place, after making room if need be; NULL if every pair is in use and must stay. */
+/* A free place, after making room if need be; NULL if every pair is in use and must stay, or if
+ * there is no memory. Pointers to other pairs are void afterwards. */
 struct ice__pair *ice__pair_add(struct ice_agent *a, const struct addr *local,
                                 const struct addr *remote);
 void ice__pair_drop(struct ice_agent *a, struct ice__pair *p);

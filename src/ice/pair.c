@@ -1,5 +1,6 @@
 #include "ice/ice_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LOCAL_PREFERENCE_UDP 60000 /* RFC 8445, 5.1.2.1 */
@@ -28,6 +29,22 @@ static struct ice__pair *find_free(struct ice_agent *a)
         if (!a->pairs[i].is_used)
             return &a->pairs[i];
     return NULL;
+}
+
+/* Lite: the first of some more places; NULL if there are enough, or no memory. */
+static struct ice__pair *grow(struct ice_agent *a)
+{
+    size_t slots = TK_MIN(2 * a->pair_slots, (size_t)ICE__LITE_SLOTS);
+    if (!a->is_lite || slots == a->pair_slots)
+        return NULL;
+    struct ice__pair *pairs = realloc(a->pairs, slots * sizeof(*pairs));
+    if (pairs == NULL)
+        return NULL;
+    struct ice__pair *first = &pairs[a->pair_slots];
+    memset(first, 0, (slots - a->pair_slots) * sizeof(*first));
+    a->pairs = pairs;
+    a->pair_slots = slots;
+    return first;
 }
 
 static size_t count_alive(const struct ice_agent *a)
@@ -62,6 +79,8 @@ struct ice__pair *ice__pair_add(struct ice_agent *a, const struct addr *local,
         make_room(a);
     struct ice__pair *p = find_free(a);
     if (p == NULL)
+        p = grow(a);
+    if (p == NULL)
         return NULL;
     *p = (struct ice__pair){.is_used = true, .local = *local, .remote = *remote};
     p->state = a->is_lite ? ICE__PAIR_SUCCEEDED : ICE__PAIR_WAITING;
@@ -85,7 +104,7 @@ uint32_t ice__local_priority(const struct ice_agent *a, const struct addr *local
     unsigned preference =
         local->proto == ADDR_PROTO_UDP ? LOCAL_PREFERENCE_UDP : LOCAL_PREFERENCE_TCP;
     for (unsigned i = 0; i < a->local_count; i++)
-        if (addr_equal(&a->locals[i], local))
+        if (addr_equal(&a->full->locals[i], local))
             preference += i; /* the newest is preferred */
     return type_preference << 24 | preference << 8 | 255;
 }

@@ -23,7 +23,9 @@ int peer_create(const struct peer_config *config, mono_us now, struct peer **ret
         .cert = config->cert,
         .srtp = config->srtp,
     };
-    int err = ice_agent_create(&ice, now, &p->ice);
+    p->events = calloc(PEER_EVENTS_FIRST, sizeof(*p->events));
+    p->event_slots = PEER_EVENTS_FIRST;
+    int err = p->events == NULL ? -ENOMEM : ice_agent_create(&ice, now, &p->ice);
     if (err == 0)
         err = sec_dtls_create(&dtls, &p->dtls);
     if (err < 0) {
@@ -42,6 +44,7 @@ void peer_destroy(struct peer *p)
     sec_dtls_destroy(p->dtls);
     sec_srtp_destroy(p->srtp_send);
     sec_srtp_destroy(p->srtp_receive);
+    free(p->events);
     free(p);
 }
 

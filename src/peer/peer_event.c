@@ -1,18 +1,52 @@
 #include "base/err.h"
 #include "peer/peer_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define EVENTS_SPARE 3 /* CONNECTED, FAILED and one more: they come once in a call */
+
+_Static_assert(PEER_EVENTS_FIRST > EVENTS_SPARE, "room for one of ICE's");
 
 /*
  * ICE up and DTLS up make CONNECTED; ICE down makes DISCONNECTED and, when it comes back, CONNECTED
  * again with the same keys. A DTLS failure is final.
  */
 
+static struct peer__told *event_at(struct peer *p, size_t index)
+{
+    return &p->events[(p->event_head + index) % p->event_slots];
+}
+
+static bool grow(struct peer *p)
+{
+    size_t slots = TK_MIN(2 * p->event_slots, (size_t)PEER_EVENTS_MAX);
+    struct peer__told *events = calloc(slots, sizeof(*events));
+    if (events == NULL)
+        return false;
+    for (size_t i = 0; i < p->event_count; i++)
+        events[i] = *event_at(p, i);
+    free(p->events);
+    p->events = events;
+    p->event_slots = slots;
+    p->event_head = 0;
+    return true;
+}
+
+/* True if there is room for one more of ICE's events and what may follow. Without memory they wait
+ * where they are, for the next call. */
+static bool has_room(struct peer *p)
+{
+    if (p->event_slots - p->event_count > EVENTS_SPARE)
+        return true;
+    return p->event_slots < PEER_EVENTS_MAX && grow(p);
+}
+
 void peer__push(struct peer *p, enum peer_event_kind kind, int err, const struct addr *addr)
 {
-    if (p->event_count == PEER_EVENTS_MAX)
+    if (p->event_count == p->event_slots)
         return; /* only a caller that does not poll can get here */
-    struct peer__told *e = &p->events[(p->event_head + p->event_count++) % PEER_EVENTS_MAX];
+    struct peer__told *e = event_at(p, p->event_count++);
     *e = (struct peer__told){.kind = kind, .err = err};
     if (addr != NULL)
         e->addr = *addr;
@@ -48,7 +82,7 @@ static void follow_ice_state(struct peer *p, enum ice_state state)
 static void follow_ice(struct peer *p)
 {
     struct ice_event e;
-    while (ice_agent_poll_event(p->ice, &e) == 1) {
+    while (has_room(p) && ice_agent_poll_event(p->ice, &e) == 1) {
         if (e.kind == ICE_EVENT_STATE)
             follow_ice_state(p, e.state);
         else if (e.kind == ICE_EVENT_SELECTED)
@@ -113,9 +147,9 @@ void peer__pump(struct peer *p, mono_us now)
 int peer_poll_event(struct peer *p, struct peer_event *ret_event)
 {
     if (p->event_count > 0) {
-        const struct peer__told *e = &p->events[p->event_head];
+        const struct peer__told *e = event_at(p, 0);
         *ret_event = (struct peer_event){.kind = e->kind, .err = e->err, .addr = e->addr};
-        p->event_head = (p->event_head + 1) % PEER_EVENTS_MAX;
+        p->event_head = (p->event_head + 1) % p->event_slots;
         p->event_count--;
         return 1;
     }

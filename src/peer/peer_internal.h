@@ -9,7 +9,8 @@
 
 /* Waiting for peer_poll_event(). The caller polls after each call, and one call makes at most an
  * event for each of ICE's pairs and a few more. */
-#define PEER_EVENTS_MAX 40
+#define PEER_EVENTS_MAX   40
+#define PEER_EVENTS_FIRST 8 /* room at first; few peers ever need more */
 
 struct peer__told {
     enum peer_event_kind kind;
@@ -33,8 +34,8 @@ struct peer {
     struct addr dtls_from, dtls_to; /* before a pair is selected: where a DTLS datagram came from */
 
     /* Events that wait, a ring. */
-    struct peer__told events[PEER_EVENTS_MAX];
-    size_t event_head, event_count;
+    struct peer__told *events; /* event_slots of them, up to PEER_EVENTS_MAX */
+    size_t event_slots, event_head, event_count;
 
     struct peer_stats stats;
 };
