@@ -105,12 +105,23 @@ static bool set_options(struct dchan_assoc *a)
            set_option(a, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof(path)) && subscribe(a);
 }
 
+static void socket_close(struct dchan_assoc *a)
+{
+    if (a->so == NULL)
+        return;
+    usrsctp_close(a->so);
+    usrsctp_deregister_address((void *)a->id);
+    a->so = NULL;
+}
+
 static int socket_open(struct dchan_assoc *a)
 {
     struct sockaddr_conn local = address_of(a);
-    usrsctp_register_address((void *)a->id);
     a->so = usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, NULL, NULL, 0, NULL);
-    if (a->so == NULL || usrsctp_set_non_blocking(a->so, 1) != 0 || !set_options(a) ||
+    if (a->so == NULL)
+        return ERR_DCHAN_SCTP;
+    usrsctp_register_address((void *)a->id);
+    if (usrsctp_set_non_blocking(a->so, 1) != 0 || !set_options(a) ||
         usrsctp_set_upcall(a->so, readable, (void *)a->id) != 0 ||
         usrsctp_bind(a->so, (struct sockaddr *)&local, sizeof(local)) != 0)
         return ERR_DCHAN_SCTP;
@@ -133,11 +144,6 @@ int dchan_assoc_create(const struct dchan_config *config, struct dchan_assoc **r
         free(a);
         return err;
     }
-    err = socket_open(a);
-    if (err < 0) {
-        dchan_assoc_destroy(a);
-        return err;
-    }
     *ret_assoc = a;
     return 0;
 }
@@ -147,9 +153,7 @@ void dchan_assoc_destroy(struct dchan_assoc *a)
     if (a == NULL)
         return;
     dchan__global_remove(a); /* first: from here on usrsctp cannot reach us */
-    if (a->so != NULL)
-        usrsctp_close(a->so);
-    usrsctp_deregister_address((void *)a->id);
+    socket_close(a);
     for (struct list *item; (item = list_pop_front(&a->packets)) != NULL;)
         free(CONTAINER_OF(item, struct packet, link));
     dchan__send_free_all(a);
@@ -163,6 +167,13 @@ int dchan_assoc_start(struct dchan_assoc *a)
     struct sockaddr_conn remote = address_of(a);
     if (a->is_started)
         return 0;
+    if (a->so == NULL) {
+        int err = socket_open(a);
+        if (err < 0) {
+            socket_close(a); /* what was done of it: the next call tries again */
+            return err;
+        }
+    }
     if (usrsctp_connect(a->so, (struct sockaddr *)&remote, sizeof(remote)) != 0 &&
         errno != EINPROGRESS)
         return ERR_DCHAN_SCTP;

@@ -96,13 +96,15 @@ bool dchan_is_heartbeat(const uint8_t *data, size_t size);
  */
 struct dchan_assoc *dchan_global_take_ready(void);
 
-/* ERR_DCHAN_SCTP, ERR_LIMIT, -ENOMEM. */
+/* SCTP's own memory, some 15 KB, comes only with the start or the first packet. ERR_LIMIT, -ENOMEM.
+ */
 MUST_CHECK int dchan_assoc_create(const struct dchan_config *config,
                                   struct dchan_assoc **ret_assoc);
 /* NULL is a no-op. What the other side is told (an ABORT) is not sent. */
 void dchan_assoc_destroy(struct dchan_assoc *a);
 
-/* Begins the association (both sides may); call when DTLS is up. Again is harmless. */
+/* Begins the association (both sides may, one has to); call when DTLS is up. Again is harmless.
+ * ERR_DCHAN_SCTP: no memory; may be tried again. */
 MUST_CHECK int dchan_assoc_start(struct dchan_assoc *a);
 
 /* One SCTP packet. Malformed ones are dropped by SCTP; ERR_STATE when the association is over. */

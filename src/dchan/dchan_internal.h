@@ -82,7 +82,8 @@ struct dchan_assoc {
     uintptr_t id; /* our address for usrsctp, which outlives us there */
     void *user;
     bool is_dtls_client;
-    struct socket *so;
+
+    struct socket *so; /* NULL before the start */
 
     /* State. */
     struct list ready; /* linked while something may be polled */

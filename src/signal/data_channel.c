@@ -118,9 +118,10 @@ void signal__dc_destroy(struct signal_dc *dc)
     free(dc);
 }
 
+/* Where the channels are the client's to open, it begins: many have the section and never do. */
 void signal__dc_connected(struct signal_dc *dc)
 {
-    if (dc->is_started)
+    if (dc->is_started || !dc->transport->is_offerer)
         return;
     catch_up(signal_of(dc));
     dc->is_started = dchan_assoc_start(dc->assoc) == 0;

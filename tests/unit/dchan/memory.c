@@ -14,6 +14,7 @@
 #define PAIRS     40
 #define ROUNDS    40
 #define BYTES_MAX 16000 /* per association */
+#define IDLE_MAX  1000  /* before it starts */
 
 static struct dchan_assoc *ends[PAIRS][2];
 
@@ -64,8 +65,24 @@ static void test_association(void **state)
     assert_in_range(each, 1, BYTES_MAX);
 }
 
+/* A client that has the section in its description and never uses it. */
+static void test_not_started(void **state)
+{
+    (void)state;
+    struct dchan_config config = {0};
+    assert_int_equal(dchan_global_init(), 0);
+    size_t before = heap_now();
+    for (size_t i = 0; i < PAIRS; i++)
+        assert_int_equal(dchan_assoc_create(&config, &ends[i][0]), 0);
+    assert_in_range((heap_now() - before) / PAIRS, 1, IDLE_MAX);
+    for (size_t i = 0; i < PAIRS; i++)
+        dchan_assoc_destroy(ends[i][0]);
+    dchan_global_fini();
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_association)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_not_started),
+                                       cmocka_unit_test(test_association)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,6 +226,31 @@ static void test_open_both_ways(void **state)
     net_fini();
 }
 
+/* A server that speaks first: its other end has no SCTP before the first packet, and answers all.
+ */
+static void test_one_end_starts(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        uint16_t stream;
+        net_init(9, 0);
+        assert_int_equal(
+            dchan_assoc_open(net.ends[first], "_reliable", true, DCHAN_RETRANSMITS_FULL, &stream),
+            0);
+        assert_int_equal(dchan_assoc_send(net.ends[first], stream, true, "hello", 5), 1);
+        run(MONO_S(1));
+        assert_int_equal(net.seen[1 - first].ups + net.seen[1 - first].opens, 0);
+        assert_int_equal(dchan_assoc_start(net.ends[first]), 0);
+        run(MONO_S(1));
+        assert_int_equal(net.seen[1 - first].ups, 1);
+        assert_int_equal(net.seen[1 - first].last_sum, sum_of((const uint8_t *)"hello", 5));
+        assert_int_equal(dchan_assoc_send(net.ends[1 - first], stream, true, "welcome", 7), 1);
+        run(MONO_S(1));
+        assert_int_equal(net.seen[first].last_sum, sum_of((const uint8_t *)"welcome", 7));
+        net_fini();
+    }
+}
+
 static void test_open_and_send_before_the_association_is_up(void **state)
 {
     (void)state;
@@ -518,6 +543,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_both_ways),
+        cmocka_unit_test(test_one_end_starts),
         cmocka_unit_test(test_open_and_send_before_the_association_is_up),
         cmocka_unit_test(test_reliable_over_a_bad_line),
         cmocka_unit_test(test_lossy_over_a_bad_line),
