@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define SERV_BUF_SIZE  32768
-#define RX_BUFFER_SIZE 16384
+#define RX_BUFFER_SIZE 2048 /* held by every WebSocket, a long message comes in such parts */
 #define HEADER_DATA_SIZE                                                            \
     (160u << 10)         /* HTTP_HEADERS_SIZE_MAX and room to notice what is longer \
                           */

@@ -10,6 +10,7 @@
 #include "net/sockaddr.h"
 #include "secure/cert.h"
 #include "secure/srtp.h"
+#include "server/heap.h"
 #include "server/load.h"
 #include "server/metrics.h"
 #include "server/paths.h"
@@ -42,6 +43,7 @@ struct server {
     struct store *store;
     struct lesson_api *lessons;
     struct load load;
+    struct heap_rest rest;
     struct metrics_sources metrics_sources;
     struct metrics_endpoint *metrics;
     _Atomic(struct http_server *) store_listener; /* http, once it is there */
@@ -107,8 +109,25 @@ static void pump_events(struct server *s)
     }
 }
 
+/* The last participant has left: what the lesson needed is for others now. */
+static void give_back(struct server *s, mono_us now)
+{
+    if (now < heap_rest_next(&s->rest))
+        return;
+    struct signal_stats stats;
+    signal_stats(s->signal, &stats);
+    if (!heap_rest_is_over(&s->rest, stats.participants > 0, now))
+        return;
+    pkt_pool_trim(s->sctp_pool);
+    for (size_t i = 0; i < s->worker_count; i++)
+        worker_trim_commands(s->workers[i]);
+    signal_give_back(s->signal);
+    heap_give_back();
+}
+
 static void control_loop(struct server *s)
 {
+    heap_rest_init(&s->rest);
     while (!atomic_load_explicit(&s->is_stopping, memory_order_relaxed)) {
         mono_us now = mono_now();
         mono_us next = TK_MIN(signal_next_timeout(s->signal), lesson_api_next_timeout(s->lessons));
@@ -117,6 +136,7 @@ static void control_loop(struct server *s)
         http_server_service(s->http, wait);
         pump_events(s);
         load_handle_timeout(&s->load, mono_now());
+        give_back(s, mono_now());
         lesson_api_handle_timeout(s->lessons, mono_now());
         signal_handle_timeout(s->signal, mono_now(), wall_now());
         pump_commands(s);
@@ -435,6 +455,7 @@ static void stop(struct server *s)
 int server_run(const struct config *config)
 {
     role_assert_control();
+    heap_setup();
     block_signals();
     struct server *s = calloc(1, sizeof(*s));
     if (s == NULL)

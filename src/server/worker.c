@@ -322,6 +322,11 @@ bool worker_push_command(struct worker *w, const struct media_command *command)
     return mailbox_push(&w->commands, command);
 }
 
+void worker_trim_commands(struct worker *w)
+{
+    ring_trim(&w->commands.ring);
+}
+
 void worker_wake(struct worker *w)
 {
     mailbox_wake(&w->commands);

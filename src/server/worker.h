@@ -67,6 +67,8 @@ void worker_destroy(struct worker *w); /* NULL is a no-op */
 /* Control thread: false when the mailbox is full; nothing is queued then. */
 bool worker_push_command(struct worker *w, const struct media_command *command);
 void worker_wake(struct worker *w);
+/* Control thread: gives the memory of the mailbox for commands back, if it is empty. */
+void worker_trim_commands(struct worker *w);
 /* Control thread: false when empty. The caller owns the event's packet reference. */
 bool worker_pop_event(struct worker *w, struct media_event *ret_event);
 

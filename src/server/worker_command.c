@@ -1,10 +1,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "server/heap.h"
 #include "server/worker_internal.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +73,9 @@ void worker__trim_buffers(struct worker *w)
         pkt_pool_trim(w->pool);
     else if (w->peers.count == 0)
         return; /* another thread has the rest of them, for a moment */
+    ring_trim(&w->events);
+    udp_trim(w->udp);
+    heap_flush_cache();
     w->is_trimming = false;
 }
 
@@ -93,10 +96,8 @@ void worker__remove_peer(struct worker *w, struct worker_peer *wp)
     peer_destroy(wp->peer);
     free(wp);
     WORKER_COUNT(w, peers, -1u);
-    if (w->peers.count == 0) { /* the lesson is over: the memory is for others now */
-        malloc_trim(0);
+    if (w->peers.count == 0) { /* the heap is the control thread's matter (server/heap.h) */
         w->is_trimming = true;
-        worker__trim_buffers(w);
     }
 }
 

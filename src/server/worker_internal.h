@@ -152,7 +152,8 @@ void worker__send(struct worker *w, const struct addr *from, const struct addr *
 /* worker_command.c */
 void worker__handle_command(struct worker *w, const struct media_command *command);
 void worker__remove_peer(struct worker *w, struct worker_peer *wp);
-/* Gives the buffers' memory back when the last peer has left and the last buffer has come back. */
+/* Gives the buffers' memory back when the last peer has left and the last buffer has come back;
+ * when nothing that was received is being worked on. */
 void worker__trim_buffers(struct worker *w);
 void worker__touch_peer_timer(struct worker *w, struct worker_peer *wp);
 

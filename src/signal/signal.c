@@ -68,6 +68,16 @@ int signal_poll_command(struct signal *s, struct media_command *ret_command)
     return 1;
 }
 
+void signal_give_back(struct signal *s)
+{
+    if (s->command_count > 0)
+        return;
+    free(s->commands);
+    s->commands = NULL;
+    s->command_capacity = 0;
+    s->command_head = 0;
+}
+
 void signal__wake(struct signal_room *room, mono_us at)
 {
     room->due = TK_MIN(room->due, at);

@@ -216,6 +216,9 @@ struct signal_stats {
     uint64_t joins, resumes, refused, malformed, over_limit;
     uint64_t refused_rooms, refused_participants; /* because the server was full */
 };
+/* Gives back what many participants needed; when nobody is there. */
+void signal_give_back(struct signal *s);
+
 void signal_stats(const struct signal *s, struct signal_stats *ret_stats);
 
 #endif

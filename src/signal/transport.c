@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UFRAG_LENGTH 8
-#define LOAD_NEAR    100 /* permille: loads this near count as the same */
-#define PWD_LENGTH   24  /* RFC 8839, 5.4: at least 22 characters */
+#define SECTIONS_FIRST 2 /* what a viewer of sound and picture needs */
+#define UFRAG_LENGTH   8
+#define LOAD_NEAR      100 /* permille: loads this near count as the same */
+#define PWD_LENGTH     24  /* RFC 8839, 5.4: at least 22 characters */
 
 /*
  * Always the worker of the participant's other transport; otherwise, of those whose measured load
@@ -153,7 +154,7 @@ int signal__transport_add_section(struct signal_transport *t, struct signal_sect
     if (t->section_count >= SDP_SECTIONS_MAX)
         return ERR_LIMIT;
     if (t->section_count == t->section_capacity) {
-        size_t capacity = TK_MAX(t->section_capacity * 2, (size_t)8);
+        size_t capacity = TK_MAX(t->section_capacity * 2, (size_t)SECTIONS_FIRST);
         struct signal_section *sections = realloc(t->sections, capacity * sizeof(*sections));
         if (sections == NULL)
             return -ENOMEM;
