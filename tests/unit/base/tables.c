@@ -184,12 +184,31 @@ static void test_empty_tables_hold_nothing(void **state)
     strmap_fini(&names);
 }
 
+/* What was reserved is there when memory is not: the heap does not move any more. */
+static void test_timers_keep_their_room(void **state)
+{
+    (void)state;
+    struct timers ts;
+    static struct timer timers[200];
+    timers_init(&ts);
+    assert_int_equal(timers_reserve(&ts, ARRAY_COUNT(timers)), 0);
+    struct timer **heap = ts.heap;
+    assert_true(ts.capacity >= ARRAY_COUNT(timers));
+    for (size_t i = 0; i < ARRAY_COUNT(timers); i++)
+        assert_int_equal(timers_set(&ts, &timers[i], (mono_us)i), 0);
+    assert_ptr_equal(ts.heap, heap);
+    assert_int_equal(timers_reserve(&ts, 1), 0); /* never less */
+    assert_ptr_equal(ts.heap, heap);
+    timers_fini(&ts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idmap_like_model),  cmocka_unit_test(test_idmap_limit),
         cmocka_unit_test(test_strmap_like_model), cmocka_unit_test(test_addrmap_like_model),
         cmocka_unit_test(test_timers_like_model), cmocka_unit_test(test_empty_tables_hold_nothing),
+        cmocka_unit_test(test_timers_keep_their_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
