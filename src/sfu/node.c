@@ -53,6 +53,7 @@ int sfu_node_create(const struct sfu_node_config *config, struct sfu_node **ret_
     idmap_init(&node->binds, 2 * RTP_LAYERS_MAX * (size_t)SFU_TRACKS_MAX);
     idmap_init(&node->sub_ssrcs, SFU_SUBS_MAX);
     timers_init(&node->peer_timers);
+    timers_init(&node->peer_ticks);
     timers_init(&node->track_timers);
     list_init(&node->ready);
     list_init(&node->held);
@@ -96,6 +97,7 @@ void sfu_node_destroy(struct sfu_node *node)
     idmap_fini(&node->binds);
     idmap_fini(&node->sub_ssrcs);
     timers_fini(&node->peer_timers);
+    timers_fini(&node->peer_ticks);
     timers_fini(&node->track_timers);
     free(node->events);
     free(node->relays);
@@ -109,16 +111,34 @@ void sfu_node_handle_timeout(struct sfu_node *node, mono_us now)
     struct timer *t;
     while ((t = timers_pop_due(&node->track_timers, now)) != NULL)
         sfu__track_tick(CONTAINER_OF(t, struct sfu_track, timer), now);
+    while ((t = timers_pop_due(&node->peer_ticks, now)) != NULL)
+        sfu__peer_tick(CONTAINER_OF(t, struct sfu_peer, tick), now);
     while ((t = timers_pop_due(&node->peer_timers, now)) != NULL)
-        sfu__peer_tick(CONTAINER_OF(t, struct sfu_peer, timer), now);
+        sfu__peer_timeout(CONTAINER_OF(t, struct sfu_peer, timer), now);
     sfu__held_release(node, now);
     sfu__catch_up_tick(node, now);
 }
 
+static mono_us next_tick(const struct sfu_node *node)
+{
+    return TK_MIN(timers_next(&node->peer_ticks), timers_next(&node->track_timers));
+}
+
+static mono_us next_urgent(const struct sfu_node *node)
+{
+    mono_us media = TK_MIN(sfu__held_next(node), node->rest_until);
+    return TK_MIN(media, timers_next(&node->peer_timers));
+}
+
 mono_us sfu_node_next_timeout(const struct sfu_node *node)
 {
-    mono_us timers = TK_MIN(timers_next(&node->peer_timers), timers_next(&node->track_timers));
-    return TK_MIN(timers, TK_MIN(sfu__held_next(node), node->rest_until));
+    mono_us tick = next_tick(node);
+    return TK_MIN(next_urgent(node), tick == MONO_NEVER ? tick : tick + SFU_TICK_SLACK);
+}
+
+bool sfu_node_is_due(const struct sfu_node *node, mono_us now)
+{
+    return TK_MIN(next_urgent(node), next_tick(node)) <= now;
 }
 
 static size_t poll_rtcp(struct sfu_node *node, struct sfu_out *ret_out)

@@ -76,7 +76,11 @@ void sfu_node_handle_relay(struct sfu_node *node, const struct sfu_relay *relay,
 void sfu_node_handle_keyframe_wanted(struct sfu_node *node, sfu_track_id track, int8_t layer,
                                      mono_us now);
 void sfu_node_handle_timeout(struct sfu_node *node, mono_us now);
+/* When sfu_node_handle_timeout() has to be called at the latest; what is due and can wait
+ * (SFU_TICK_SLACK) is handled in any call before. */
 mono_us sfu_node_next_timeout(const struct sfu_node *node);
+/* Whether sfu_node_handle_timeout() would find something: for who is awake anyway. */
+bool sfu_node_is_due(const struct sfu_node *node, mono_us now);
 
 /*
  * At most `max` packets; 0 = empty. The outputs of one subscription come together, in order. RTCP

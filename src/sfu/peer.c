@@ -31,11 +31,13 @@ int sfu_node_add_peer(struct sfu_node *node, const struct sfu_peer_config *confi
     cc_stepdown_init(&p->cc, node->now);
     p->quality_at = node->now + SFU_QUALITY;
     p->quality_from = node->now;
-    int err = timers_set(&node->peer_timers, &p->timer, node->now + SFU_PEER_TICK);
+    int err = timers_reserve(&node->peer_timers, node->peers.count + 1);
+    if (err == 0)
+        err = timers_set(&node->peer_ticks, &p->tick, node->now + SFU_PEER_TICK);
     if (err == 0)
         err = idmap_put(&node->peers, config->peer, p);
     if (err < 0) {
-        timers_cancel(&node->peer_timers, &p->timer);
+        timers_cancel(&node->peer_ticks, &p->tick);
         free(p);
     }
     return err;
@@ -71,6 +73,7 @@ void sfu_node_remove_peer(struct sfu_node *node, sfu_peer_id peer)
     sfu_node_remove_track(node, CONTAINER_OF(it, struct sfu_track, peer_link)->config.track);
     idmap_take(&node->peers, peer);
     timers_cancel(&node->peer_timers, &p->timer);
+    timers_cancel(&node->peer_ticks, &p->tick);
     list_remove(&p->due_link);
     free(p->twcc);
     free(p->kept);
@@ -109,15 +112,20 @@ static mono_us next_nack(const struct sfu_peer *p)
     return next;
 }
 
-void sfu__peer_tick(struct sfu_peer *p, mono_us now)
+void sfu__peer_timeout(struct sfu_peer *p, mono_us now)
 {
     sfu__peer_due(p);
+    mono_us next = TK_MAX(next_nack(p), now + MONO_MS(10));
+    if (p->twcc != NULL) /* what is due now is written when RTCP is polled */
+        next = TK_MIN(next, TK_MAX(rtp_twcc_next_at(p->twcc), now + SFU_TWCC_EVERY));
+    sfu__arm(&p->node->peer_timers, &p->timer, next);
+}
+
+void sfu__peer_tick(struct sfu_peer *p, mono_us now)
+{
     sfu__peer_step_down(p, now);
     if (now >= p->quality_at)
         sfu__peer_quality(p, now);
-    mono_us next = (now + SFU_PEER_TICK) / SFU_TICK_GRID * SFU_TICK_GRID;
-    if (p->twcc != NULL) /* what is due now is written when RTCP is polled */
-        next = TK_MIN(next, TK_MAX(rtp_twcc_next_at(p->twcc), now + SFU_TWCC_EVERY));
-    next = TK_MIN(next, TK_MAX(next_nack(p), now + MONO_MS(10)));
-    sfu__arm(&p->node->peer_timers, &p->timer, next);
+    sfu__arm(&p->node->peer_ticks, &p->tick, now + SFU_PEER_TICK);
+    sfu__peer_timeout(p, now);
 }

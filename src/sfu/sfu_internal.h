@@ -227,12 +227,12 @@ struct sfu_peer {
     struct sfu_node *node; /* parent */
 
     bool is_connected;
-    struct list tracks; /* sfu_track.peer_link */
-    struct list subs;   /* sfu_sub.peer_link */
-    struct timer timer;
-    struct list due_link;  /* in node->due_peers while RTCP has to be written */
-    struct rtp_twcc *twcc; /* NULL if not negotiated */
-    struct sfu_kept *kept; /* one per SSRC with is_kept_ssrc that ever was */
+    struct list tracks;       /* sfu_track.peer_link */
+    struct list subs;         /* sfu_sub.peer_link */
+    struct timer timer, tick; /* what cannot wait: feedback, NACK; the rest */
+    struct list due_link;     /* in node->due_peers while RTCP has to be written */
+    struct rtp_twcc *twcc;    /* NULL if not negotiated */
+    struct sfu_kept *kept;    /* one per SSRC with is_kept_ssrc that ever was */
     size_t kept_count;
     struct cc_stepdown cc;
     mono_us rtt; /* 0 = unknown */
@@ -318,9 +318,10 @@ struct sfu_node {
     uint32_t rtcp_ssrc; /* sender of our feedback */
 
     struct idmap peers, tracks, subs;
-    struct idmap binds;     /* sfu_bind by peer and SSRC */
-    struct idmap sub_ssrcs; /* sfu_sub by peer and SSRC */
-    struct timers peer_timers, track_timers;
+    struct idmap binds;                     /* sfu_bind by peer and SSRC */
+    struct idmap sub_ssrcs;                 /* sfu_sub by peer and SSRC */
+    struct timers peer_timers;              /* sfu_peer.timer */
+    struct timers peer_ticks, track_timers; /* these can wait for SFU_TICK_SLACK */
 
     /* Outputs. */
     struct list ready, held;     /* sfu_layer.fan_link; `held` in the order of held_until */
@@ -351,6 +352,7 @@ void sfu__push_event(struct sfu_node *node, const struct sfu_event *event, bool 
 
 /* peer.c */
 void sfu__peer_due(struct sfu_peer *p);
+void sfu__peer_timeout(struct sfu_peer *p, mono_us now);
 void sfu__peer_tick(struct sfu_peer *p, mono_us now);
 
 /* track.c */

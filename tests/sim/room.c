@@ -84,10 +84,13 @@ static void handle_event(struct sim *sim, uint8_t node, const struct sfu_event *
         break;
     case SFU_EVENT_STREAM_STATE:
         r = receiver_of_sub(sim, e->sub);
-        if (r == NULL)
+        if (r == NULL) {
             sim_fail(sim, "node %u: stream state of sub %u, which is not there", node, e->sub);
-        else
+        } else {
             r->is_paused = e->is_paused;
+            if (!e->is_paused)
+                r->resumed_at = sim->now;
+        }
         sim->totals.pauses += e->is_paused;
         sim_trace(sim, "sub %u is %s", e->sub, e->is_paused ? "paused" : "going on");
         break;

@@ -85,11 +85,11 @@ static void step_nodes(struct sim *sim)
     for (uint8_t n = 0; n < sim->node_count; n++) {
         if (sim->nodes[n].is_dirty)
             room_settle(sim, n);
-        if (sfu_node_next_timeout(sim->nodes[n].node) > sim->now)
+        if (!sfu_node_is_due(sim->nodes[n].node, sim->now))
             continue;
         sfu_node_handle_timeout(sim->nodes[n].node, sim->now);
         room_settle(sim, n);
-        if (sfu_node_next_timeout(sim->nodes[n].node) <= sim->now)
+        if (sfu_node_is_due(sim->nodes[n].node, sim->now))
             sim_fail(sim, "node %u: its timer does not move on", n);
     }
 }

@@ -217,7 +217,7 @@ static void check_keyframe_wish(struct sim *sim, const struct receiver *r)
     if (r->source->kind != RTP_KIND_VIDEO || r->key_wish_at == MONO_NEVER || r->is_paused ||
         r->is_clean || !may_flow(r)) /* clean: it has decoded a keyframe on its way */
         return;
-    mono_us since = TK_MAX(flowing_since(r), r->key_wish_at);
+    mono_us since = TK_MAX(TK_MAX(flowing_since(r), r->resumed_at), r->key_wish_at);
     for (size_t i = 0; i < r->source->layer_count; i++)
         since = TK_MAX(since, r->source->layers[i].asked_at);
     if (sim->now - since > REQUEST_MAX)

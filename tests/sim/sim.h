@@ -151,6 +151,7 @@ struct receiver {
     struct sfu_sub_config config;
     struct sfu_sub_target target;
     bool is_paused;      /* the node says so */
+    mono_us resumed_at;  /* when its last pause ended */
     mono_us wished_at;   /* since when this target has stood */
     mono_us key_wish_at; /* a keyframe is waited for since then; MONO_NEVER = no */
     struct tap tap;

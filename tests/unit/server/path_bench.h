@@ -222,7 +222,7 @@ static inline void turn(struct bench *b) ON_MEDIA
         worker__handle_datagram(b->w, &d);
     worker__finish_input(b->w);
     worker__drain_node(b->w);
-    if (sfu_node_next_timeout(b->w->node) <= b->w->now) {
+    if (sfu_node_is_due(b->w->node, b->w->now)) {
         sfu_node_handle_timeout(b->w->node, b->w->now);
         worker__drain_node(b->w);
     }
