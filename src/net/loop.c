@@ -19,20 +19,30 @@ void loop_fini(struct loop *l)
     l->epoll_fd = -1;
 }
 
-static int control(struct loop *l, int op, int fd, bool wants_write, void *user)
+static int control(struct loop *l, int op, int fd, uint32_t events, void *user)
 {
-    struct epoll_event ev = {.events = EPOLLIN | (wants_write ? EPOLLOUT : 0u), .data.ptr = user};
+    struct epoll_event ev = {.events = events, .data.ptr = user};
     return epoll_ctl(l->epoll_fd, op, fd, &ev) < 0 ? -errno : 0;
+}
+
+static uint32_t interest(bool wants_write)
+{
+    return EPOLLIN | (wants_write ? EPOLLOUT : 0u);
 }
 
 int loop_add(struct loop *l, int fd, bool wants_write, void *user)
 {
-    return control(l, EPOLL_CTL_ADD, fd, wants_write, user);
+    return control(l, EPOLL_CTL_ADD, fd, interest(wants_write), user);
 }
 
 int loop_set(struct loop *l, int fd, bool wants_write, void *user)
 {
-    return control(l, EPOLL_CTL_MOD, fd, wants_write, user);
+    return control(l, EPOLL_CTL_MOD, fd, interest(wants_write), user);
+}
+
+int loop_pause(struct loop *l, int fd, void *user)
+{
+    return control(l, EPOLL_CTL_MOD, fd, 0, user);
 }
 
 void loop_remove(struct loop *l, int fd)

@@ -29,6 +29,8 @@ void loop_fini(struct loop *l);
 
 MUST_CHECK int loop_add(struct loop *l, int fd, bool wants_write, void *user);
 MUST_CHECK int loop_set(struct loop *l, int fd, bool wants_write, void *user);
+/* Says nothing of the socket until loop_set(). */
+MUST_CHECK int loop_pause(struct loop *l, int fd, void *user);
 void loop_remove(struct loop *l, int fd);
 
 /*

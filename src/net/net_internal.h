@@ -1,7 +1,8 @@
 #ifndef TK_NET_NET_INTERNAL_H
 #define TK_NET_NET_INTERNAL_H
 
-/* The UDP socket's own struct, shared by udp.c (life, receiving) and udp_send.c (sending). */
+/* The UDP socket's own struct, shared by udp.c (life, receiving), udp_split.c (what can wait) and
+ * udp_send.c (sending). */
 
 #include "net/udp.h"
 
@@ -39,6 +40,8 @@ struct udp_out_message {
 
 struct udp_socket {
     int fd;
+    int patient_fd;   /* negative: there is none, and why */
+    int guard_fds[2]; /* with patient_fd only */
     bool is_v6;
     bool has_gso;
     uint16_t port;
@@ -68,5 +71,11 @@ struct udp_socket {
 
     struct udp_stats stats;
 };
+
+/* A socket with the options of `s`, bound; is_shared: to a port that others may share. Its
+ * descriptor, or negative errno. */
+MUST_CHECK int udp__open_bound(struct udp_socket *s, const struct addr *ip, uint16_t port,
+                               bool is_shared);
+void udp__close_fds(struct udp_socket *s);
 
 #endif

@@ -12,60 +12,76 @@
 
 #define SOCKET_BUFFER (4 << 20)
 
-static int open_bound(struct udp_socket *s, const struct addr *ip, uint16_t port)
+static int set_options(const struct udp_socket *s, int fd, bool is_shared)
 {
     int on = 1, off = 0, buffer = SOCKET_BUFFER;
-    int family = s->is_v6 ? AF_INET6 : AF_INET;
-    s->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (s->fd < 0)
-        return -errno;
     if (s->is_v6) {
-        if (setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0 ||
-            setsockopt(s->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0)
+        if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0 ||
+            setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0)
             return -errno;
-    } else if (setsockopt(s->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0) {
+    } else if (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0) {
         return -errno;
     }
+    if (is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
+        return -errno;
     /* Larger buffers and GRO are wishes: without them the socket works, only less well. */
-    IGNORE(setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer)));
-    IGNORE(setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)));
-    IGNORE(setsockopt(s->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)));
+    IGNORE(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer)));
+    IGNORE(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)));
+    IGNORE(setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)));
+    return 0;
+}
 
+static int bind_to(struct udp_socket *s, int fd, const struct addr *ip, uint16_t port)
+{
     struct addr bound = *ip;
     bound.port = port;
     struct sockaddr_storage sa;
     socklen_t size = sockaddr_from_addr(&bound, s->is_v6, &sa);
-    if (bind(s->fd, (struct sockaddr *)&sa, size) < 0)
+    if (bind(fd, (struct sockaddr *)&sa, size) < 0)
         return -errno;
     size = sizeof(sa);
-    if (getsockname(s->fd, (struct sockaddr *)&sa, &size) < 0)
+    if (getsockname(fd, (struct sockaddr *)&sa, &size) < 0)
         return -errno;
     sockaddr_to_addr((struct sockaddr *)&sa, ADDR_PROTO_UDP, &bound);
     s->port = bound.port;
     return 0;
 }
 
+int udp__open_bound(struct udp_socket *s, const struct addr *ip, uint16_t port, bool is_shared)
+{
+    int fd = socket(s->is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int err = set_options(s, fd, is_shared);
+    if (err == 0)
+        err = bind_to(s, fd, ip, port);
+    if (err < 0) {
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
 int udp_open(const struct addr *ip, uint16_t port, struct udp_socket **ret_socket)
 {
-    int err = -ENOMEM;
     struct udp_socket *s = calloc(1, sizeof(*s));
     if (s == NULL)
-        return err;
-    s->fd = -1;
+        return -ENOMEM;
+    s->fd = s->guard_fds[0] = s->guard_fds[1] = -1;
+    s->patient_fd = -ENOTSUP;
     s->has_gso = true;
     s->in_bytes = malloc((size_t)UDP_IN_MESSAGES_MAX * UDP_IN_MESSAGE_SIZE);
     s->out_bytes = malloc(UDP_OUT_BYTES_MAX);
-    if (s->in_bytes == NULL || s->out_bytes == NULL)
-        goto out;
-    s->is_v6 = true;
-    err = open_bound(s, ip, port);
-    if (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL) { /* a machine without IPv6 */
-        if (s->fd >= 0)
-            close(s->fd);
-        s->is_v6 = false;
-        err = open_bound(s, ip, port);
+    int err = s->in_bytes == NULL || s->out_bytes == NULL ? -ENOMEM : 0;
+    if (err == 0) {
+        s->is_v6 = true;
+        s->fd = udp__open_bound(s, ip, port, false);
+        if (s->fd == -EAFNOSUPPORT || s->fd == -EADDRNOTAVAIL) { /* a machine without IPv6 */
+            s->is_v6 = false;
+            s->fd = udp__open_bound(s, ip, port, false);
+        }
+        err = TK_MIN(s->fd, 0);
     }
-out:
     if (err < 0) {
         udp_close(s);
         return err;
@@ -74,12 +90,21 @@ out:
     return 0;
 }
 
+void udp__close_fds(struct udp_socket *s)
+{
+    int *fds[] = {&s->fd, &s->patient_fd, &s->guard_fds[0], &s->guard_fds[1]};
+    for (size_t i = 0; i < ARRAY_COUNT(fds); i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
 void udp_close(struct udp_socket *s)
 {
     if (s == NULL)
         return;
-    if (s->fd >= 0)
-        close(s->fd);
+    udp__close_fds(s);
     free(s->in_bytes);
     free(s->out_bytes);
     free(s);
@@ -95,7 +120,7 @@ uint16_t udp_port(const struct udp_socket *s)
     return s->port;
 }
 
-int udp_receive(struct udp_socket *s)
+static int receive(struct udp_socket *s, int fd)
 {
     for (int i = 0; i < UDP_IN_MESSAGES_MAX; i++) {
         s->in_vectors[i] =
@@ -109,12 +134,22 @@ int udp_receive(struct udp_socket *s)
             .msg_controllen = UDP_CONTROL_SIZE,
         };
     }
-    int n = recvmmsg(s->fd, s->in_headers, UDP_IN_MESSAGES_MAX, 0, NULL);
+    int n = recvmmsg(fd, s->in_headers, UDP_IN_MESSAGES_MAX, 0, NULL);
     s->stats.recv_calls++;
     s->in_count = n > 0 ? n : 0;
     s->in_at = -1;
     s->in_offset = 0;
     return s->in_count;
+}
+
+int udp_receive(struct udp_socket *s)
+{
+    return receive(s, s->fd);
+}
+
+int udp_receive_patient(struct udp_socket *s)
+{
+    return receive(s, s->patient_fd);
 }
 
 /* Reads the addresses and the GRO segment size of message `in_at`. */

@@ -49,14 +49,25 @@ struct udp_stats {
  * errno.
  */
 MUST_CHECK int udp_open(const struct addr *ip, uint16_t port, struct udp_socket **ret_socket);
+/*
+ * The same with a second queue for what can wait: STUN and RTCP, told by their first bytes. The
+ * split is a hint about urgency only: datagrams that the kernel joined share the queue of their
+ * first. Where the kernel refuses it (Linux before 5.7 without privileges, a sandbox), the socket
+ * has one queue, and udp_patient_fd() says why.
+ */
+MUST_CHECK int udp_open_split(const struct addr *ip, uint16_t port, struct udp_socket **ret_socket);
 void udp_close(struct udp_socket *s); /* NULL is a no-op */
 int udp_fd(const struct udp_socket *s);
+/* The queue of what can wait. Negative errno: there is none, and why. */
+int udp_patient_fd(const struct udp_socket *s);
 uint16_t udp_port(const struct udp_socket *s);
 
 /* Reads one batch. Returns the number of kernel messages, 0 if nothing waits. */
 int udp_receive(struct udp_socket *s);
+/* The same from the queue of what can wait, which must be there. */
+int udp_receive_patient(struct udp_socket *s);
 /* The next datagram of the batch; false at its end. Its data stays valid until the next
- * udp_receive(). */
+ * udp_receive() or udp_receive_patient(). */
 bool udp_next(struct udp_socket *s, struct udp_datagram *ret_datagram);
 
 /* `from` of family NONE: the kernel chooses. */
