@@ -9,12 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define READY_MAX       64
-#define UDP_BATCHES_MAX 4 /* batches read before the other work of a turn gets its chance */
-#define TRIM_PERIOD     MONO_MS(50)
-#define RELAYS_MAX      64   /* relays handled before what they caused is sent */
-#define RING_PACKETS    1024 /* per video layer, at most: 2 s of 5 Mbit/s */
-#define RING_AGE_MAX    (MONO_S(2) + MONO_MS(200)) /* a keyframe of 2 s can still be read out */
+#define READY_MAX    64
+#define TRIM_PERIOD  MONO_MS(50)
+#define RELAYS_MAX   64                         /* relays handled before what they caused is sent */
+#define RING_PACKETS 1024                       /* per video layer, at most: 2 s of 5 Mbit/s */
+#define RING_AGE_MAX (MONO_S(2) + MONO_MS(200)) /* a keyframe of 2 s can still be read out */
 
 int worker_create(const struct worker_config *config, struct worker **ret_worker)
 {
@@ -54,7 +53,7 @@ int worker_create(const struct worker_config *config, struct worker **ret_worker
     if (err == 0)
         err = sfu_node_create(&node, &w->node);
     if (err == 0)
-        err = udp_open(&config->bind_ip, config->udp_port, &w->udp);
+        err = udp_open_split(&config->bind_ip, config->udp_port, &w->udp);
     if (err == 0 && config->has_tcp) {
         w->listen_fd = tcp_listen(&config->bind_ip, config->tcp_port, &w->tcp_port);
         err = TK_MIN(w->listen_fd, 0);
@@ -63,6 +62,9 @@ int worker_create(const struct worker_config *config, struct worker **ret_worker
         worker_destroy(w);
         return err;
     }
+    if (udp_patient_fd(w->udp) < 0)
+        LOG_WARN("worker", "one_queue", "worker=%u err=\"%s\"", config->index,
+                 err_text(udp_patient_fd(w->udp)));
     *ret_worker = w;
     return 0;
 }
@@ -91,6 +93,8 @@ static int open_inputs(struct worker *w)
 {
     role_assert_media(); /* the thread is not there yet: nobody else touches these fields */
     int err = loop_add(&w->loop, udp_fd(w->udp), false, w->udp);
+    if (err == 0 && udp_patient_fd(w->udp) >= 0)
+        err = loop_add(&w->loop, udp_patient_fd(w->udp), false, &w->patience);
     if (err == 0)
         err = loop_add(&w->loop, mailbox_fd(&w->commands), false, &w->commands);
     if (err == 0)
@@ -144,28 +148,28 @@ static void drain_handovers(struct worker *w) ON_MEDIA
         worker__tcp_handover(w, &h);
 }
 
-static void drain_udp(struct worker *w) ON_MEDIA
-{
-    int messages = UDP_IN_MESSAGES_MAX; /* fewer: nothing waits any more */
-    for (int batch = 0; batch < UDP_BATCHES_MAX && messages == UDP_IN_MESSAGES_MAX; batch++) {
-        messages = udp_receive(w->udp);
-        struct udp_datagram d;
-        while (udp_next(w->udp, &d))
-            worker__handle_datagram(w, &d);
-        worker__finish_input(w);
-    }
-}
-
 static bool is_relay_mailbox(const struct worker *w, const void *user)
 {
     const struct mailbox *m = user;
     return m >= w->relays && m < w->relays + WORKERS_MAX;
 }
 
+/* What can wait comes first where it is read at all: checks make the addresses of what follows
+ * known. */
+static void handle_patient(struct worker *w, const struct loop_ready *ready, size_t count) ON_MEDIA
+{
+    bool is_ready = false;
+    for (size_t i = 0; i < count; i++)
+        is_ready = is_ready || ready[i].user == &w->patience;
+    worker__receive_patient(w, is_ready);
+}
+
 static void handle_ready(struct worker *w, const struct loop_ready *ready) ON_MEDIA
 {
     if (ready->user == w->udp)
-        drain_udp(w);
+        worker__receive(w);
+    else if (ready->user == &w->patience)
+        return; /* read at the beginning of the turn */
     else if (ready->user == &w->commands)
         drain_commands(w);
     else if (ready->user == &w->handovers)
@@ -185,7 +189,7 @@ static void handle_timers(struct worker *w) ON_MEDIA
         peer_handle_timeout(wp->peer, w->now);
         worker__drain_peer(w, wp);
     }
-    if (sfu_node_next_timeout(w->node) <= w->now) {
+    if (sfu_node_is_due(w->node, w->now)) {
         sfu_node_handle_timeout(w->node, w->now);
         worker__drain_node(w);
     }
@@ -198,6 +202,7 @@ static void handle_timers(struct worker *w) ON_MEDIA
 static mono_us wait_time(const struct worker *w) ON_MEDIA
 {
     mono_us next = TK_MIN(timers_next(&w->timers), sfu_node_next_timeout(w->node));
+    next = TK_MIN(next, worker_patience_next(&w->patience));
     if (w->tcp_pending_count > 0)
         next = TK_MIN(next, w->now + MONO_S(1));
     if (w->is_trimming)
@@ -224,6 +229,7 @@ static void *run(void *arg)
     while (!atomic_load_explicit(&w->is_stopping, memory_order_relaxed)) {
         size_t n = loop_wait(&w->loop, wait_time(w), ready, READY_MAX);
         w->now = mono_now();
+        handle_patient(w, ready, n);
         for (size_t i = 0; i < n; i++)
             handle_ready(w, &ready[i]);
         handle_timers(w);

@@ -32,6 +32,12 @@ static void report_failure(struct worker *w, sfu_peer_id peer, int err)
     worker__push_event(w, &e, true);
 }
 
+void worker__set_joining(struct worker *w, struct worker_peer *wp, bool is_joining)
+{
+    w->joining_count += (uint32_t)is_joining - (uint32_t)wp->is_joining;
+    wp->is_joining = is_joining;
+}
+
 static int register_ufrag(struct worker *w, struct worker_peer *wp, const char *ufrag)
 {
     if (wp->ufrags[1][0] != '\0')
@@ -59,6 +65,7 @@ static int add_peer(struct worker *w, const struct media_command *c)
     if (err == 0)
         err = register_ufrag(w, wp, config.local_ufrag);
     WORKER_COUNT(w, peers, 1);
+    worker__set_joining(w, wp, true);
     if (err < 0) {
         worker__remove_peer(w, wp);
         return err;
@@ -92,6 +99,7 @@ void worker__remove_peer(struct worker *w, struct worker_peer *wp)
         addrmap_remove(&w->addrs, &addr, wp);
     if (idmap_get(&w->peers, wp->id) == wp)
         idmap_take(&w->peers, wp->id);
+    worker__set_joining(w, wp, false);
     udp_flush(w->udp); /* what waits needs the peer's path */
     peer_destroy(wp->peer);
     free(wp);

@@ -9,6 +9,8 @@
  * change does not concern packets that wait.
  */
 
+#define UDP_BATCHES_MAX 4 /* batches read before the other work of a turn gets its chance */
+
 enum datagram_kind { DATAGRAM_STUN, DATAGRAM_DTLS, DATAGRAM_RTP, DATAGRAM_RTCP, DATAGRAM_OTHER };
 
 static enum datagram_kind kind_of(const uint8_t *data, size_t size)
@@ -138,4 +140,45 @@ void worker__handle_datagram(struct worker *w, const struct udp_datagram *d)
         handle_dtls(w, wp, d);
     else
         collect(w, wp, d, kind == DATAGRAM_RTCP);
+}
+
+/* ---- receiving ---- */
+
+/* Reads by `receive` until nothing waits, UDP_BATCHES_MAX batches at most; the number of kernel
+ * messages. */
+static int drain(struct worker *w, int (*receive)(struct udp_socket *), bool *ret_has_more)
+{
+    int count = 0, messages = UDP_IN_MESSAGES_MAX; /* fewer: nothing waits any more */
+    for (int batch = 0; batch < UDP_BATCHES_MAX && messages == UDP_IN_MESSAGES_MAX; batch++) {
+        messages = receive(w->udp);
+        count += messages;
+        struct udp_datagram d;
+        while (udp_next(w->udp, &d))
+            worker__handle_datagram(w, &d);
+        worker__finish_input(w);
+    }
+    *ret_has_more = messages == UDP_IN_MESSAGES_MAX;
+    return count;
+}
+
+void worker__receive(struct worker *w)
+{
+    bool has_more; /* epoll says so again */
+    drain(w, udp_receive, &has_more);
+}
+
+void worker__receive_patient(struct worker *w, bool is_ready)
+{
+    struct worker_patience *p = &w->patience;
+    if (!worker_patience_wants(p, is_ready))
+        return;
+    bool has_more, was_resting = p->is_resting;
+    int count = drain(w, udp_receive_patient, &has_more);
+    mono_us rest = worker_patience_rest((uint32_t)w->peers.count, w->joining_count);
+    worker_patience_read(p, count, has_more, rest, w->now);
+    if (p->is_resting == was_resting)
+        return;
+    int fd = udp_patient_fd(w->udp);
+    int err = p->is_resting ? loop_pause(&w->loop, fd, p) : loop_set(&w->loop, fd, false, p);
+    CHECK(err == 0); /* the descriptor is in the loop: there is nothing to allocate */
 }

@@ -19,6 +19,7 @@
 #include "secure/srtp.h"
 #include "server/worker.h"
 #include "server/worker_meter.h"
+#include "server/worker_patience.h"
 #include "sfu/node.h"
 
 #include <pthread.h>
@@ -41,6 +42,7 @@ struct worker_peer {
     struct peer *peer;
     struct timer timer;
     bool is_connected;
+    bool is_joining; /* has not been connected yet */
     struct addr media_from, media_to;
     struct udp_path path;            /* the same, prepared for sending */
     struct sec_srtp *send, *receive; /* the peer's; NULL before the keys are there */
@@ -97,6 +99,7 @@ struct worker {
     /* Owned by the worker's thread. */
     struct loop loop OWNED_BY_MEDIA;
     struct udp_socket *udp;
+    struct worker_patience patience; /* with the socket's queue of what can wait */
     int listen_fd;
     struct pkt_pool *pool;
     struct sfu_node *node;
@@ -108,9 +111,10 @@ struct worker {
     struct idmap tcps; /* conn id -> worker_tcp */
     uint32_t tcp_next_id;
     uint32_t tcp_pending_count;
-    mono_us now;      /* of this turn of the loop */
-    bool is_trimming; /* nobody is here, but buffers are still out */
-    bool has_events;  /* the control thread must be woken */
+    uint32_t joining_count; /* of the peers: is_joining */
+    mono_us now;            /* of this turn of the loop */
+    bool is_trimming;       /* nobody is here, but buffers are still out */
+    bool has_events;        /* the control thread must be woken */
     struct worker_input input;
     struct worker_output output;
     struct worker_meter meter; /* its atomics are read anywhere */
@@ -135,6 +139,9 @@ struct worker {
 /* worker_input.c */
 /* SRTP waits for worker__finish_input(); until then the datagram's bytes must stay. */
 void worker__handle_datagram(struct worker *w, const struct udp_datagram *d);
+/* Reads what has come, in batches; `is_ready`: the queue of what can wait woke us. */
+void worker__receive(struct worker *w) ON_MEDIA;
+void worker__receive_patient(struct worker *w, bool is_ready) ON_MEDIA;
 /* Decrypts what waits, hands it to the node and sends what follows; after every batch. */
 void worker__finish_input(struct worker *w);
 
@@ -150,6 +157,8 @@ void worker__send(struct worker *w, const struct addr *from, const struct addr *
                   const uint8_t *data, size_t size);
 
 /* worker_command.c */
+/* Counts a peer as joining, or not any more. */
+void worker__set_joining(struct worker *w, struct worker_peer *wp, bool is_joining);
 void worker__handle_command(struct worker *w, const struct media_command *command);
 void worker__remove_peer(struct worker *w, struct worker_peer *wp);
 /* Gives the buffers' memory back when the last peer has left and the last buffer has come back;

@@ -95,6 +95,7 @@ static void set_connected(struct worker *w, struct worker_peer *wp, bool is_conn
 {
     follow_media_path(w, wp);
     wp->is_connected = is_connected;
+    worker__set_joining(w, wp, false);
     sfu_node_set_connected(w->node, wp->id, is_connected, w->now);
     worker__drain_node(w);
 }
