@@ -65,12 +65,15 @@ static void check_udp(struct doctor *d)
     struct addr any = {0};
     struct udp_socket *s;
     int64_t port = d->config->media_udp_port;
-    int err = udp_open(&any, (uint16_t)port, &s);
+    int err = udp_open_split(&any, (uint16_t)port, &s);
     if (err < 0) {
         report(d, 'f', "port %" PRId64 "/udp (media): %s", port, err_text(err));
         return;
     }
     report(d, 'o', "port %" PRId64 "/udp (media) is free", port);
+    if (udp_patient_fd(s) < 0)
+        report(d, 'w', "no second queue for what can wait (%s): large rooms cost more",
+               err_text(udp_patient_fd(s)));
     udp_close(s);
 }
 
