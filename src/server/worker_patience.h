@@ -15,17 +15,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A peer says something that can wait about once a second: so much rest for each peer
- * (us) lets at least one message come per 10 ms of it in a room of 100. */
-#define PATIENCE_PER_PEER 100
-/* Below (10 peers) there is hardly anything to collect: no rest. */
-#define PATIENCE_MIN MONO_MS(1)
-/* What a check, a report or a request for a lost packet waits at most, from 250 peers on. A packet
+/* Rest (us) for each peer: the more speak, the more there is to collect. With 100 peers, each of
+ * which says something that can wait once or twice a second, 2 to 5 messages share a wake-up. */
+#define PATIENCE_PER_PEER 250
+/* A shorter rest is none: below 20 peers there is hardly anything to collect. */
+#define PATIENCE_MIN MONO_MS(5)
+/* What a check, a report or a request for a lost packet waits at most, from 100 peers on. A packet
  * of sound (20 ms) and a bit: where sound flows, it wakes the worker before a rest is over. A lost
  * packet is still asked for and sent again well within a jitter buffer. */
 #define PATIENCE_MAX MONO_MS(25)
 /* And while somebody joins, which takes several checks one after another. */
 #define PATIENCE_JOINING MONO_MS(5)
+
+_Static_assert(PATIENCE_JOINING >= PATIENCE_MIN && PATIENCE_JOINING <= PATIENCE_MAX, "a rest");
 
 struct worker_patience {
     bool is_resting; /* the queue does not wake the worker */

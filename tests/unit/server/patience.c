@@ -18,12 +18,12 @@ static void test_rests(void **state)
     } cases[] = {
         {0, 0, 0},
         {2, 0, 0},
-        {9, 0, 0},
-        {10, 0, 1000},
-        {10, 1, 1000},
-        {100, 0, 10000},
-        {100, 1, PATIENCE_JOINING},
-        {250, 0, PATIENCE_MAX},
+        {19, 0, 0},
+        {20, 0, 5000},
+        {20, 1, 5000},
+        {60, 0, 15000},
+        {60, 1, PATIENCE_JOINING},
+        {100, 0, PATIENCE_MAX},
         {300, 0, PATIENCE_MAX},
         {300, 300, PATIENCE_JOINING},
         {UINT32_MAX, 0, PATIENCE_MAX},
@@ -84,8 +84,8 @@ static void test_a_small_room_waits_for_nothing(void **state)
 {
     (void)state;
     static struct room r;
-    fill(&r, 9, MONO_S(10));
-    play(&r, 9, MONO_S(10), 0);
+    fill(&r, 19, MONO_S(10));
+    play(&r, 19, MONO_S(10), 0);
     assert_int_equal(r.read, r.count);
     assert_int_equal(r.waited_max, 0);
 }
