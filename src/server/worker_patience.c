@@ -1,23 +1,19 @@
 #include "server/worker_patience.h"
 
-#include "base/attrs.h"
-
 mono_us worker_patience_rest(uint32_t peers, uint32_t joining)
 {
-    mono_us most = joining > 0 ? PATIENCE_JOINING : PATIENCE_MAX;
-    mono_us rest = TK_MIN((mono_us)peers * PATIENCE_PER_PEER, most);
-    return rest < PATIENCE_MIN ? 0 : rest;
+    if (peers < PATIENCE_PEERS_MIN)
+        return 0;
+    return joining > 0 ? PATIENCE_REST_JOINING : PATIENCE_REST;
 }
 
 void worker_patience_read(struct worker_patience *p, int count, bool has_more, mono_us rest,
                           mono_us now)
 {
-    if (rest == 0) {
-        p->is_resting = false;
-    } else if (count > 0) {
-        p->is_resting = true;
-        p->until = has_more ? now : now + rest;
-    } else if (now >= p->until) {
-        p->is_resting = false;
-    }
+    bool is_over = p->is_resting && count == 0 && now >= p->until; /* and was in vain */
+    bool is_rare = !p->is_resting && now - p->heard_at >= rest;
+    p->is_resting = rest > 0 && !is_over && !is_rare;
+    p->until = has_more ? now : now + rest;
+    if (count > 0)
+        p->heard_at = now;
 }

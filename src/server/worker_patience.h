@@ -3,10 +3,10 @@
 
 /*
  * When a worker looks at what can wait: the checks (STUN) and reports (RTCP) of its peers. Each of
- * them comes alone, and a wake-up for one costs several times what handling it does. So after some
- * have been read their queue rests: what comes meanwhile does not wake the worker and is read
- * together, at the end of the rest or in any turn before it, which is awake anyway. A queue in
- * which nothing came for a whole rest wakes the worker again, so that who comes into a quiet room
+ * them comes alone, and a wake-up for one costs several times what handling it does. So where they
+ * come one soon after the other, their queue rests: it does not wake the worker, and is read in
+ * every turn that happens anyway, for media or a timer, or at the end of a rest without a turn. If
+ * nothing has come by then the queue wakes the worker again, so that who comes into a quiet room
  * does not wait. Pure: time comes in as an argument.
  */
 
@@ -15,23 +15,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Rest (us) for each peer: the more speak, the more there is to collect. With 100 peers, each of
- * which says something that can wait once or twice a second, 2 to 5 messages share a wake-up. */
-#define PATIENCE_PER_PEER 250
-/* A shorter rest is none: below 20 peers there is hardly anything to collect. */
-#define PATIENCE_MIN MONO_MS(5)
-/* What a check, a report or a request for a lost packet waits at most, from 100 peers on. A packet
- * of sound (20 ms) and a bit: where sound flows, it wakes the worker before a rest is over. A lost
- * packet is still asked for and sent again well within a jitter buffer. */
-#define PATIENCE_MAX MONO_MS(25)
+/* Below so many peers there is hardly anything to collect: no rest. */
+#define PATIENCE_PEERS_MIN 20
+/* What a check, a report or a request for a lost packet waits at most. A packet of sound (20 ms)
+ * and a bit: where sound flows, it wakes the worker before a rest is over. A lost packet is still
+ * asked for and sent again well within a jitter buffer. */
+#define PATIENCE_REST MONO_MS(25)
 /* And while somebody joins, which takes several checks one after another. */
-#define PATIENCE_JOINING MONO_MS(5)
-
-_Static_assert(PATIENCE_JOINING >= PATIENCE_MIN && PATIENCE_JOINING <= PATIENCE_MAX, "a rest");
+#define PATIENCE_REST_JOINING MONO_MS(5)
 
 struct worker_patience {
-    bool is_resting; /* the queue does not wake the worker */
-    mono_us until;   /* end of the rest */
+    bool is_resting;  /* the queue does not wake the worker */
+    mono_us until;    /* end of the rest */
+    mono_us heard_at; /* when something was last read */
 };
 
 /* How long to rest with so many peers, so many of which have not been connected yet; 0: not at all.

@@ -1,6 +1,6 @@
 /*
  * Goal: what can wait is read at once in a small or a quiet room, together in a large one, never
- * later than the longest rest, and never forgotten.
+ * later than a rest, and never forgotten.
  * Method: messages at made-up times, a worker that does what worker.c's loop does, virtual time.
  */
 #include "unit/cmocka_all.h"
@@ -12,24 +12,12 @@
 static void test_rests(void **state)
 {
     (void)state;
-    static const struct {
-        uint32_t peers, joining;
-        mono_us rest;
-    } cases[] = {
-        {0, 0, 0},
-        {2, 0, 0},
-        {19, 0, 0},
-        {20, 0, 5000},
-        {20, 1, 5000},
-        {60, 0, 15000},
-        {60, 1, PATIENCE_JOINING},
-        {100, 0, PATIENCE_MAX},
-        {300, 0, PATIENCE_MAX},
-        {300, 300, PATIENCE_JOINING},
-        {UINT32_MAX, 0, PATIENCE_MAX},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
-        assert_int_equal(worker_patience_rest(cases[i].peers, cases[i].joining), cases[i].rest);
+    assert_int_equal(worker_patience_rest(0, 0), 0);
+    assert_int_equal(worker_patience_rest(PATIENCE_PEERS_MIN - 1, 0), 0);
+    assert_int_equal(worker_patience_rest(PATIENCE_PEERS_MIN - 1, 5), 0);
+    assert_int_equal(worker_patience_rest(PATIENCE_PEERS_MIN, 0), PATIENCE_REST);
+    assert_int_equal(worker_patience_rest(PATIENCE_PEERS_MIN, 1), PATIENCE_REST_JOINING);
+    assert_int_equal(worker_patience_rest(UINT32_MAX, 0), PATIENCE_REST);
 }
 
 #define MESSAGES 4000
@@ -98,36 +86,64 @@ static void test_a_large_room_is_read_together(void **state)
     assert_true(r.count > 2000);
     play(&r, 300, MONO_S(10), 0);
     assert_int_equal(r.read, r.count);
-    assert_in_range(r.waited_max, 1, PATIENCE_MAX);
-    assert_in_range(r.wakes, 1, (size_t)(MONO_S(10) / PATIENCE_MAX) + 50);
+    assert_in_range(r.waited_max, 1, PATIENCE_REST);
+    assert_in_range(r.wakes, 1, (size_t)(MONO_S(10) / PATIENCE_REST) + 50);
 }
 
-/* Sound every 20 ms: its wake-ups are enough. */
+/* Sound every 20 ms: its wake-ups are enough, in whatever room rests at all. */
 static void test_media_takes_it_along(void **state)
 {
     (void)state;
+    static const uint32_t peers[] = {20, 40, 100, 300};
     static struct room r;
-    fill(&r, 300, MONO_S(10));
-    play(&r, 300, MONO_S(10), MONO_MS(20));
-    assert_int_equal(r.read, r.count);
-    assert_in_range(r.waited_max, 1, MONO_MS(20));
-    assert_in_range(r.wakes, 0, 25); /* a rest in which nothing came, now and then */
+    for (size_t i = 0; i < ARRAY_COUNT(peers); i++) {
+        fill(&r, peers[i], MONO_S(10));
+        play(&r, peers[i], MONO_S(10), MONO_MS(20));
+        assert_int_equal(r.read, r.count);
+        assert_in_range(r.waited_max, 1, MONO_MS(20));
+        assert_in_range(r.wakes, 0, 10); /* until two have come close together */
+    }
 }
 
-/* The room has been quiet for a rest: who comes is heard at once. */
+/* Without media, a rest that ends in vain costs a wake-up more: few of them. */
+static void test_a_thin_stream_costs_little_more(void **state)
+{
+    (void)state;
+    static struct room r;
+    fill(&r, 20, MONO_S(60));
+    play(&r, 20, MONO_S(60), 0);
+    assert_int_equal(r.read, r.count);
+    assert_in_range(r.waited_max, 0, PATIENCE_REST);
+    assert_in_range(r.wakes, 1, r.count + r.count / 4);
+}
+
+/* Resting since two messages came within a rest of each other; the second at `now`. */
+static struct worker_patience resting(mono_us rest, mono_us now)
+{
+    struct worker_patience p = {0};
+    worker_patience_read(&p, 1, false, rest, now - 1000);
+    assert_false(p.is_resting); /* one alone is no reason */
+    assert_true(worker_patience_wants(&p, true));
+    assert_false(worker_patience_wants(&p, false));
+    worker_patience_read(&p, 1, false, rest, now);
+    assert_true(p.is_resting);
+    assert_true(worker_patience_wants(&p, false));
+    assert_int_equal(worker_patience_next(&p), now + rest);
+    return p;
+}
+
+/* A look that happens anyway begins the rest anew, even if it was in vain; one at the end of a rest
+ * that was in vain is the last: who comes now is heard at once. */
 static void test_a_quiet_queue_is_armed_again(void **state)
 {
     (void)state;
-    struct worker_patience p = {0};
     mono_us rest = worker_patience_rest(300, 0), now = MONO_S(1);
-    assert_int_equal(worker_patience_next(&p), MONO_NEVER);
-    assert_false(worker_patience_wants(&p, false));
-    assert_true(worker_patience_wants(&p, true));
-    worker_patience_read(&p, 1, false, rest, now);
+    struct worker_patience p = resting(rest, now);
+    now += rest - 1;
+    worker_patience_read(&p, 0, false, rest, now);
     assert_int_equal(worker_patience_next(&p), now + rest);
-    worker_patience_read(&p, 0, false, rest, now + 1); /* an early look does not end the rest */
-    assert_int_equal(worker_patience_next(&p), now + rest);
-    worker_patience_read(&p, 0, false, rest, now + rest);
+    now += rest;
+    worker_patience_read(&p, 0, false, rest, now);
     assert_false(p.is_resting);
     assert_int_equal(worker_patience_next(&p), MONO_NEVER);
 }
@@ -135,10 +151,10 @@ static void test_a_quiet_queue_is_armed_again(void **state)
 static void test_more_than_a_turn_reads_goes_on_at_once(void **state)
 {
     (void)state;
-    struct worker_patience p = {0};
     mono_us rest = worker_patience_rest(300, 0), now = MONO_S(1);
-    worker_patience_read(&p, 128, true, rest, now);
-    assert_int_equal(worker_patience_next(&p), now);
+    struct worker_patience p = resting(rest, now);
+    worker_patience_read(&p, 128, true, rest, now + 50);
+    assert_int_equal(worker_patience_next(&p), now + 50);
     worker_patience_read(&p, 3, false, rest, now + 100);
     assert_int_equal(worker_patience_next(&p), now + 100 + rest);
 }
@@ -147,9 +163,7 @@ static void test_more_than_a_turn_reads_goes_on_at_once(void **state)
 static void test_a_room_that_empties_ends_the_rest(void **state)
 {
     (void)state;
-    struct worker_patience p = {0};
-    worker_patience_read(&p, 1, false, worker_patience_rest(300, 0), MONO_S(1));
-    assert_true(p.is_resting);
+    struct worker_patience p = resting(worker_patience_rest(300, 0), MONO_S(1));
     worker_patience_read(&p, 5, false, worker_patience_rest(3, 0), MONO_S(1) + 10);
     assert_false(p.is_resting);
 }
@@ -161,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_a_small_room_waits_for_nothing),
         cmocka_unit_test(test_a_large_room_is_read_together),
         cmocka_unit_test(test_media_takes_it_along),
+        cmocka_unit_test(test_a_thin_stream_costs_little_more),
         cmocka_unit_test(test_a_quiet_queue_is_armed_again),
         cmocka_unit_test(test_more_than_a_turn_reads_goes_on_at_once),
         cmocka_unit_test(test_a_room_that_empties_ends_the_rest),
