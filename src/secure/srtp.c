@@ -86,6 +86,11 @@ void sec_srtp_prefetch(const struct sec_srtp *s)
     PREFETCH((const char *)s + 128);
 }
 
+void sec_srtp_prefetch_ssrc(const struct sec_srtp *s)
+{
+    PREFETCH(s->rtp_ssrcs.recent);
+}
+
 void sec_srtp_destroy(struct sec_srtp *s)
 {
     if (s == NULL)

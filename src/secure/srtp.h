@@ -63,6 +63,8 @@ MUST_CHECK int sec_srtp_create(const struct sec_srtp_keys *keys, enum sec_direct
 /* Asks for the memory that protecting a packet will need; NULL is a no-op. Worth it when a batch
  * goes to many contexts, which are in no cache by then. */
 void sec_srtp_prefetch(const struct sec_srtp *s);
+/* The same of the state of the SSRC that was used last, which lies apart. A little later. */
+void sec_srtp_prefetch_ssrc(const struct sec_srtp *s);
 void sec_srtp_destroy(struct sec_srtp *s); /* NULL is a no-op; wipes the keys */
 
 /* The bytes that protection adds to an RTP packet; at most SEC_SRTP_RTP_GROWTH. */

@@ -184,22 +184,37 @@ static struct sec_srtp_job job_of(const struct worker_peer *wp, const struct sfu
                                  .dst_size = dst_size};
 }
 
+/* Whose each packet is. With hundreds of peers what they hold is in no cache any more: it is asked
+ * for in passes over the batch, so that the answers come while others are asked for. */
+static void look_up(struct worker *w, size_t out_count)
+{
+    struct worker_output *o = &w->output;
+    struct worker_peer *wp = NULL;
+    sfu_peer_id id = 0;
+    for (size_t i = 0; i < out_count; i++) {
+        if (i == 0 || o->outs[i].peer != id) {
+            id = o->outs[i].peer;
+            wp = idmap_get(&w->peers, id);
+            for (size_t at = 0; wp != NULL && at < sizeof(*wp); at += 64)
+                PREFETCH((const char *)wp + at);
+        }
+        o->peers[i] = wp;
+    }
+    for (size_t i = 0; i < out_count; i++)
+        if (o->peers[i] != NULL && (i == 0 || o->peers[i] != o->peers[i - 1]))
+            sec_srtp_prefetch(o->peers[i]->send);
+}
+
 /* Gives each packet its place in the outgoing batch, one behind the other; the number of jobs. */
 static size_t place(struct worker *w, size_t out_count)
 {
     struct worker_output *o = &w->output;
     uint8_t *dst = udp_room(w->udp, WORKER_BATCH * PEER_DATAGRAM_MAX);
-    struct worker_peer *wp = NULL;
     size_t count = 0;
-    for (const struct sfu_out *out = o->outs; out < o->outs + out_count; out++) {
-        if (wp == NULL || wp->id != out->peer) {
-            wp = idmap_get(&w->peers, out->peer);
-            if (wp != NULL) {
-                sec_srtp_prefetch(wp->send);
-                PREFETCH(&wp->path);
-                PREFETCH((const char *)&wp->path + 64);
-            }
-        }
+    look_up(w, out_count);
+    for (size_t i = 0; i < out_count; i++) {
+        const struct sfu_out *out = &o->outs[i];
+        struct worker_peer *wp = o->peers[i];
         if (wp == NULL || !wp->is_connected)
             continue;
         size_t size = protected_size(wp, out);
@@ -207,7 +222,8 @@ static size_t place(struct worker *w, size_t out_count)
             WORKER_COUNT(w, drop_malformed, 1);
             continue;
         }
-        o->peers[count] = wp;
+        sec_srtp_prefetch_ssrc(wp->send);
+        o->peers[count] = wp; /* never ahead of `i` */
         o->jobs[count++] = job_of(wp, out, dst, size);
         dst += size;
     }

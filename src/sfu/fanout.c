@@ -80,7 +80,9 @@ mono_us sfu__held_next(const struct sfu_node *node)
     return list_is_empty(&node->held) ? MONO_NEVER : first_of(&node->held)->held_until;
 }
 
-/* What forwarding touches of a subscription: with hundreds of them it is in no cache any more. */
+/* What forwarding touches of a subscription: with hundreds of them it is in no cache any more.
+ * Asked for two subscriptions ahead, as one sound packet for one of them is done before memory
+ * answers. */
 static void prefetch_sub(const struct list *at)
 {
     const char *s = (const char *)CONTAINER_OF(at, struct sfu_sub, flow_link);
@@ -101,7 +103,7 @@ static size_t poll_layer(struct sfu_node *node, struct sfu_layer *l, struct sfu_
     while (at != &l->subs && count < max) {
         struct sfu_sub *s = CONTAINER_OF(at, struct sfu_sub, flow_link);
         if (p == l->pending_first)
-            prefetch_sub(at->next); /* the head of the list is no subscription, and no harm */
+            prefetch_sub(at->next->next); /* the head is no subscription, and no harm */
         for (; p != NULL && count < max; p = p->next_pending)
             count += sfu__sub_forward(s, p, node->now, &outs[count]);
         if (p == NULL) {
@@ -123,6 +125,8 @@ size_t sfu__fanout_poll(struct sfu_node *node, struct sfu_out *outs, size_t max)
             node->fan_layer = l;
             node->fan_sub = l->subs.next;
             node->fan_packet = l->pending_first;
+            prefetch_sub(l->subs.next);
+            prefetch_sub(l->subs.next->next);
         }
         count += poll_layer(node, l, outs + count, max - count);
         if (node->fan_sub == &l->subs)
