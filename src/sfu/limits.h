@@ -42,9 +42,11 @@
 #define SFU_HOLD         MONO_MS(1)
 #define SFU_HOLD_PACKETS 64
 
-/* How long packets are kept for retransmission. Only a layer with SFU_MANY receivers keeps them for
+/* How long packets are kept for retransmission, and for late packets to find their order in a layer
+ * that nobody has received for SFU_RING_AGE. Only a layer with SFU_MANY receivers keeps them for
  * the whole of sfu_node_config.ring_age_max, for those who join. */
-#define SFU_RING_AGE MONO_MS(600)
+#define SFU_RING_AGE      MONO_MS(600)
+#define SFU_RING_AGE_IDLE MONO_MS(200)
 
 /* A history that is four times as long as needed for so long is halved. */
 #define SFU_HISTORY_LOW MONO_S(5)

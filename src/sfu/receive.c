@@ -134,8 +134,12 @@ mono_us sfu__layer_age_max(struct sfu_layer *l)
     const struct sfu_node *node = l->track->node;
     if (l->sub_count >= SFU_MANY) /* who has just started from an old keyframe is still reading */
         l->many_until = node->now + SFU_START_MARGIN;
+    if (l->sub_count > 0) /* who leaves the layer may still ask for its last packets */
+        l->used_until = node->now + SFU_RING_AGE;
     mono_us age_max = node->config.ring_age_max;
-    return node->now < l->many_until ? age_max : TK_MIN(age_max, SFU_RING_AGE);
+    if (node->now < l->many_until)
+        return age_max;
+    return TK_MIN(age_max, node->now < l->used_until ? SFU_RING_AGE : SFU_RING_AGE_IDLE);
 }
 
 /* A ring grows between batches, by the track's timer; at once only if a burst would push out what

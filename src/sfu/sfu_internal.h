@@ -153,6 +153,7 @@ struct sfu_layer {
     struct list subs; /* sfu_sub.flow_link: who receives every packet */
     uint32_t sub_count;
     mono_us many_until;   /* packets are kept for SFU_MANY receivers */
+    mono_us used_until;   /* packets are kept for a receiver */
     struct list fan_link; /* in node->held or node->ready while something is pending */
     mono_us held_until;
     struct sfu_packet *pending_first, *pending_last;

@@ -205,9 +205,12 @@ static void test_timers_keep_their_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_idmap_like_model),  cmocka_unit_test(test_idmap_limit),
-        cmocka_unit_test(test_strmap_like_model), cmocka_unit_test(test_addrmap_like_model),
-        cmocka_unit_test(test_timers_like_model), cmocka_unit_test(test_empty_tables_hold_nothing),
+        cmocka_unit_test(test_idmap_like_model),
+        cmocka_unit_test(test_idmap_limit),
+        cmocka_unit_test(test_strmap_like_model),
+        cmocka_unit_test(test_addrmap_like_model),
+        cmocka_unit_test(test_timers_like_model),
+        cmocka_unit_test(test_empty_tables_hold_nothing),
         cmocka_unit_test(test_timers_keep_their_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,27 @@ static void test_held(void **state)
     }
 }
 
+/* A layer that nobody receives is kept for as long as late packets and joiners need, no longer; one
+ * that somebody has left still answers for its last packets. */
+static void test_idle_layer(void **state)
+{
+    (void)state;
+    for (int is_received = 0; is_received < 2; is_received++) {
+        struct bench *b = room();
+        if (is_received)
+            bench_sub(b, 21, VIDEO, BOB, 0);
+        for (uint16_t i = 0; i < 20; i++) {
+            send(b, i, true, false);
+            bench_wait(b, MONO_MS(50));
+        }
+        mono_us kept = is_received ? SFU_RING_AGE : SFU_RING_AGE_IDLE;
+        size_t used = pkt_pool_used(b->pool);
+        assert_in_range(used, (size_t)(kept / MONO_MS(50)),
+                        (size_t)((kept + SFU_TRACK_TICK) / MONO_MS(50)) + 2);
+        bench_destroy(b);
+    }
+}
+
 /* The keyframe's first packet is the newest of all: it is sent, and what follows follows. */
 static void test_join_at_newest(void **state)
 {
@@ -189,9 +210,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_burst),          cmocka_unit_test(test_gap),
-        cmocka_unit_test(test_held),           cmocka_unit_test(test_join_at_newest),
-        cmocka_unit_test(test_join_in_bursts), cmocka_unit_test(test_join_and_leave),
-        cmocka_unit_test(test_history),
+        cmocka_unit_test(test_held),           cmocka_unit_test(test_idle_layer),
+        cmocka_unit_test(test_join_at_newest), cmocka_unit_test(test_join_in_bursts),
+        cmocka_unit_test(test_join_and_leave), cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
