@@ -9,6 +9,16 @@ export const SITES = {
   watcher: ['observer', '教研员小王', '县教研室'],
 };
 
+/* livekit-client 2.23 takes an offer of its own back when it restarts ICE after a lost line. An answer to that offer that
+ * comes just then is an error inside it that nobody handles; it goes on with its next offer, as the pages then show. */
+const isTakenBack = (error) => error.name === 'NegotiationError' && error.message.includes('Called in wrong state: stable');
+
+/** Whose link the page has open. */
+const identityOf = (page) => {
+  const token = /token=[^.]+\.([^.]+)\./.exec(page.url())?.[1];
+  return token ? JSON.parse(Buffer.from(token, 'base64url')).sub : page.url();
+};
+
 export class LessonPages {
   constructor(server, browser, lesson) {
     Object.assign(this, { server, browser, lesson, contexts: [], errors: [] });
@@ -25,7 +35,9 @@ export class LessonPages {
     this.contexts.push(context);
     const page = await context.newPage();
     page.setDefaultTimeout(15000);
-    page.on('pageerror', (error) => this.errors.push(error.message));
+    page.on('pageerror', (error) => {
+      if (!isTakenBack(error)) this.errors.push(`${identityOf(page)}: ${error.stack}`);
+    });
     if (init) await page.addInitScript(init);
     return page;
   }
