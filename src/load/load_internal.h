@@ -104,6 +104,9 @@ void load__timer_cancel(struct load_run *run, struct load_timer *t);
 #define LOAD_FREEZE_US MONO_MS(200)
 #define LOAD_PLI_US    MONO_MS(500) /* between two requests for a keyframe */
 
+/* A packet that was sent so long before the stream's first one came was under way with it. */
+#define LOAD_START_MARGIN MONO_MS(50)
+
 struct load_rx {
     uint32_t ssrc, rtx_ssrc;
     enum rtp_kind kind;
@@ -113,11 +116,12 @@ struct load_rx {
     struct rtp_recv_stats recv;
     struct rtp_nack *nack; /* made with the first gap; NULL before */
     uint8_t flags[LOAD_RX_WINDOW];
-    uint64_t edge;   /* everything below is decided; 0 = nothing received yet */
-    mono_us gap_at;  /* when the edge began to wait for a packet; 0 = it does not */
-    bool is_between; /* the packet before the edge ended a frame */
-    bool is_open;    /* a frame has begun at the edge, without a gap */
-    bool is_key;     /* and it is a keyframe */
+    mono_us first_at; /* when the first packet came */
+    uint64_t edge;    /* everything below is decided; 0 = nothing received yet */
+    mono_us gap_at;   /* when the edge began to wait for a packet; 0 = it does not */
+    bool is_between;  /* the packet before the edge ended a frame */
+    bool is_open;     /* a frame has begun at the edge, without a gap */
+    bool is_key;      /* and it is a keyframe */
     bool is_decodable;
     bool had_frame; /* complete and decodable, once */
     mono_us frame_at, pli_at;
@@ -344,6 +348,7 @@ struct load_measure {
     uint64_t kernel_drops;
     uint64_t joins, failures;
     struct load_hist delay, recovery, lateness, join_us;
+    struct load_hist start_age; /* of packets sent before the stream began for its receiver */
 };
 
 /* ---- run.c ---- */

@@ -94,6 +94,7 @@ static void print_media(const struct load_run *run)
                (unsigned long long)m->freezes, (double)m->freeze_us / 1e6);
     print_hist("delay", &m->delay);
     print_hist("repair", &m->recovery);
+    print_hist("start's age", &m->start_age);
     printf("sent         %llu packets in %llu frames; asked for %llu keyframes, %llu NACKs came\n",
            (unsigned long long)m->sent_packets, (unsigned long long)m->sent_frames,
            (unsigned long long)m->plis_got, (unsigned long long)m->nacks_got);

@@ -137,6 +137,7 @@ static void put_media(json_t *o, const struct load_measure *m, double seconds)
     put_real(o, "delivered_per_s", (double)m->delivered / seconds);
     json_object_set_new(o, "delay", hist_of(&m->delay));
     json_object_set_new(o, "delay_of_repaired", hist_of(&m->recovery));
+    json_object_set_new(o, "age_at_start", hist_of(&m->start_age));
 }
 
 static json_t *joins_of(const struct load_run *run)

@@ -136,14 +136,19 @@ static uint8_t inspect(const struct load_rx *rx, const struct rtp_view *view)
     return (uint8_t)(flags | (is_start ? START : 0u) | (info.is_keyframe ? KEY : 0u));
 }
 
-static void measure_way(struct load_measure *m, const struct rtp_view *view, bool is_rtx,
-                        mono_us arrived)
+/* A server may begin a stream with a keyframe of the past, and everything since: how old these
+ * packets are is no delay. */
+static void measure_way(struct load_measure *m, const struct load_rx *rx,
+                        const struct rtp_view *view, bool is_rtx, mono_us arrived)
 {
     mono_us sent;
-    if (!load_stamp_read(view->payload, view->payload_size, &sent))
+    if (!load_stamp_read(view->payload, view->payload_size, &sent)) {
         m->unstamped += view->payload_size > 0;
-    else
-        load_hist_add(is_rtx ? &m->recovery : &m->delay, arrived - sent);
+        return;
+    }
+    bool is_of_before = sent < rx->first_at - LOAD_START_MARGIN;
+    struct load_hist *hist = is_of_before ? &m->start_age : is_rtx ? &m->recovery : &m->delay;
+    load_hist_add(hist, arrived - sent);
 }
 
 static void note_gap(struct load_conn *conn, struct load_rx *rx, uint64_t ext,
@@ -194,6 +199,7 @@ static bool place(struct load_conn *conn, struct load_rx *rx, const struct rtp_v
     }
     if (rx->edge == 0) {
         rx->edge = ext;
+        rx->first_at = arrived;
         rx->is_between = false;
         load__conn_hurry(conn, arrived);
     } else if (result == RTP_SEQ_RESYNC) {
@@ -221,7 +227,7 @@ void load__rx_packet(struct load_conn *conn, struct load_rx *rx, const struct rt
     if (!place(conn, rx, view, is_rtx, arrived))
         return;
     m->delivered++;
-    measure_way(m, view, is_rtx, arrived);
+    measure_way(m, rx, view, is_rtx, arrived);
     advance(conn, rx, arrived);
     if (rx->gap_at != 0)
         load__conn_hurry(conn, rx->gap_at + WAIT_WITHOUT_NACK);

@@ -53,8 +53,8 @@ static int tear_down(void **state)
 
 enum place { FIRST = 1, LAST = 2, KEY = 4 };
 
-/* One packet of a picture, sent WAY ago. */
-static void push(uint16_t seq, unsigned place, mono_us now)
+/* One packet of a picture, sent `way` ago. */
+static void push_from(uint16_t seq, unsigned place, mono_us way, mono_us now)
 {
     static const uint8_t key[] = {0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02};
     uint8_t packet[128] = {0};
@@ -67,10 +67,15 @@ static void push(uint16_t seq, unsigned place, mono_us now)
     if ((place & KEY) == 0)
         packet[RTP_HEADER_SIZE + 1] |= 1;
     uint8_t *stamp = wr_reserve(&w, LOAD_STAMP_SIZE);
-    load_stamp_write(stamp, now - WAY);
+    load_stamp_write(stamp, now - way);
     struct rtp_view view;
     assert_int_equal(rtp_parse(packet, RTP_HEADER_SIZE + wr_size(&w), &view), 0);
     load__rx_packet(&conn, &rx, &view, false, now);
+}
+
+static void push(uint16_t seq, unsigned place, mono_us now)
+{
+    push_from(seq, place, WAY, now);
 }
 
 /* A picture of three packets. */
@@ -97,6 +102,22 @@ static void test_whole_frames(void **state)
     assert_int_equal(run->m.delay.max, WAY);
     assert_int_equal(client.state, LOAD_JOINED);
     assert_int_equal(client.streams_seen, 1);
+}
+
+/* A server begins with a keyframe of the past: its age is no delay, what follows is measured. */
+static void test_start_from_the_past(void **state)
+{
+    (void)state;
+    mono_us now = MONO_S(9);
+    push_from(10, FIRST | LAST | KEY, MONO_MS(800), now);
+    push_from(11, FIRST | LAST, MONO_MS(400), now + MONO_MS(1));
+    push_from(12, FIRST | LAST, MONO_MS(90),
+              now + MONO_MS(60)); /* sent while the first was under way */
+    push(13, FIRST | LAST, now += MONO_MS(100));
+    assert_int_equal(run->m.start_age.count, 2);
+    assert_int_equal(run->m.delay.count, 2);
+    assert_int_equal(run->m.delay.max, MONO_MS(90));
+    assert_int_equal(run->m.frames, 4);
 }
 
 static void test_no_picture_before_a_keyframe(void **state)
@@ -211,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_whole_frames, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_start_from_the_past, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_picture_before_a_keyframe, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_gap_breaks_up_to_keyframe, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_packet_fills_the_gap, set_up, tear_down),
