@@ -120,7 +120,7 @@ struct http_server {
     struct http__loop loop;
     struct lws_context *context;
     struct lws_vhost *vhost;
-    struct lws_protocols protocols[3];
+    struct lws_protocols protocols[2]; /* the last is the end */
     struct lws_token_limits token_limits;
     int listeners[HTTP_BIND_MAX];
     size_t listener_count;

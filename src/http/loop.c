@@ -142,11 +142,13 @@ static void serve_input(struct http__loop *loop, struct http__conn *conn, bool i
             return;
         left = unread(conn);
     }
-    if (left == 0 && is_over)
-        serve(conn, POLLIN); /* reads the end behind the data */
-    else if (left > 0 && left != before && arm(loop, EPOLL_CTL_MOD, conn) != 0)
-        loop->library_due = 0;
-    else if (left > 0)
+    if (left == 0) {
+        if (is_over)
+            serve(conn, POLLIN); /* reads the end behind the data */
+        return;
+    }
+    bool is_reading = left != before;
+    if (!is_reading || arm(loop, EPOLL_CTL_MOD, conn) != 0)
         loop->library_due = TK_MIN(loop->library_due, mono_now() + UNREAD_TURN_US);
 }
 
