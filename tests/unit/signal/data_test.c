@@ -98,21 +98,12 @@ static void flow(mono_us by)
     }
 }
 
-static sfu_peer_id newest_peer(void)
-{
-    sfu_peer_id newest = 0;
-    for (size_t i = 0; i < WORLD_THINGS_MAX; i++)
-        if (w.things[i].kind == THING_PEER && w.things[i].id > newest)
-            newest = w.things[i].id;
-    return newest;
-}
-
 static struct end *end_new(struct client *c, bool is_opener)
 {
     static const char *const labels[] = {"_reliable", "_lossy", "_data_track"};
     struct end *e = &ends[end_count++];
     memset(e, 0, sizeof(*e));
-    e->peer = newest_peer();
+    e->peer = world_newest(&w, THING_PEER);
     e->client = c;
     struct dchan_config config = {.is_dtls_client = true}; /* the server prefers to be passive */
     assert_int_equal(dchan_assoc_create(&config, &e->assoc), 0);

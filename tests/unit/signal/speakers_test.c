@@ -20,15 +20,6 @@ static struct world w;
 static struct client *anna, *bert, *viewer;
 static uint32_t anna_track, bert_track;
 
-static uint32_t newest_track(void)
-{
-    uint32_t id = 0;
-    for (size_t i = 0; i < WORLD_THINGS_MAX; i++)
-        if (w.things[i].kind == THING_TRACK && w.things[i].id > id)
-            id = w.things[i].id;
-    return id;
-}
-
 static struct client *join(const char *identity)
 {
     struct client *c = client_new(&w, identity, "r1");
@@ -44,9 +35,9 @@ static void start(void)
     bert = join("bert");
     viewer = join("viewer");
     client_publish(anna, "a", false, LIVEKIT__TRACK_SOURCE__MICROPHONE, 0);
-    anna_track = newest_track();
+    anna_track = world_newest(&w, THING_TRACK);
     client_publish(bert, "b", false, LIVEKIT__TRACK_SOURCE__MICROPHONE, 0);
-    bert_track = newest_track();
+    bert_track = world_newest(&w, THING_TRACK);
     assert_int_not_equal(anna_track, bert_track);
     world_advance(&w, MONO_S(10));
     client_forget_frames(viewer);

@@ -50,6 +50,15 @@ void world_init(struct world *w, uint8_t worker_count)
     assert_int_equal(signal_create(&w->config, w->now, w->wall, &w->signal), 0);
 }
 
+uint32_t world_newest(const struct world *w, int kind)
+{
+    uint32_t newest = 0;
+    for (size_t i = 0; i < WORLD_THINGS_MAX; i++)
+        if ((int)w->things[i].kind == kind && w->things[i].id > newest)
+            newest = w->things[i].id;
+    return newest;
+}
+
 size_t world_count(const struct world *w, int kind)
 {
     size_t count = 0;

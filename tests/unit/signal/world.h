@@ -93,6 +93,8 @@ void world_settle(struct world *w);
 /* Moves time on in steps of 100 ms, settling after each. */
 void world_advance(struct world *w, mono_us by);
 size_t world_count(const struct world *w, int kind);
+/* The highest id of a kind, 0 if there is none. */
+uint32_t world_newest(const struct world *w, int kind);
 struct thing *world_thing(struct world *w, int kind, uint32_t id);
 void world_sfu_event(struct world *w, uint8_t worker, struct sfu_event e);
 
