@@ -21,7 +21,8 @@
 #define UDP_OUT_BYTES_MAX    (256 << 10) /* what the kernel reads is still in L2 */
 #define UDP_OUT_RUN_MAX      64          /* segments of a GSO message (UDP_MAX_SEGMENTS) */
 #define UDP_OUT_RUN_BYTES    65000       /* and their sum must fit one UDP length field */
-#define UDP_CONTROL_SIZE     128
+#define UDP_CONTROL_SIZE     128 /* of a message that comes in */
+#define UDP_OUT_CONTROL_SIZE 64  /* our address, and the size of segments */
 
 struct udp_in_message {
     struct sockaddr_storage from;
@@ -30,12 +31,20 @@ struct udp_in_message {
 
 /* Datagrams of one size to one path, one behind the other; only the last may be shorter. */
 struct udp_out_message {
-    const struct udp_path *path;
+    const struct udp_path *path; /* only to tell it from others */
     const uint8_t *data;
+    uint8_t to_size, control_size; /* of its address */
     uint32_t size;
     uint16_t segment_size; /* of every datagram but the last */
     uint8_t segments;
     bool is_closed; /* a shorter datagram ended the run */
+};
+
+/* Where to and from where: a copy, as hundreds of paths are in no cache any more when the kernel
+ * reads them. */
+struct udp_out_address {
+    _Alignas(8) uint8_t to[32];
+    _Alignas(8) uint8_t control[UDP_OUT_CONTROL_SIZE];
 };
 
 struct udp_socket {
@@ -60,7 +69,7 @@ struct udp_socket {
     struct udp_out_message out_messages[UDP_OUT_MESSAGES_MAX];
     struct mmsghdr out_headers[UDP_OUT_MESSAGES_MAX];
     struct iovec out_vectors[UDP_OUT_MESSAGES_MAX];
-    _Alignas(8) uint8_t out_control[UDP_OUT_MESSAGES_MAX][UDP_CONTROL_SIZE];
+    struct udp_out_address out_addresses[UDP_OUT_MESSAGES_MAX];
     uint8_t *out_bytes;
     size_t out_count, out_size;
 

@@ -14,8 +14,11 @@ _Static_assert(sizeof(struct sockaddr_in6) <= sizeof(((struct udp_path *)0)->to)
 _Static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) <= sizeof(((struct udp_path *)0)->control),
                "room");
 _Static_assert(sizeof(((struct udp_path *)0)->control) + CMSG_SPACE(sizeof(uint16_t)) <=
-                   UDP_CONTROL_SIZE,
+                   UDP_OUT_CONTROL_SIZE,
                "room");
+_Static_assert(sizeof(((struct udp_path *)0)->to) ==
+                   sizeof(((struct udp_out_address *)0)->to),
+               "all of it is copied");
 _Static_assert(UDP_ROOM_MAX <= UDP_OUT_BYTES_MAX, "room");
 
 /* ---- paths ---- */
@@ -59,19 +62,16 @@ static void fill_header(struct udp_socket *s, size_t i, const struct udp_out_mes
 {
     struct msghdr *h = &s->out_headers[i].msg_hdr;
     s->out_vectors[i] = (struct iovec){(void *)m->data, m->size};
-    h->msg_name = (void *)m->path->to;
-    h->msg_namelen = m->path->to_size;
+    struct udp_out_address *a = &s->out_addresses[i];
+    h->msg_name = a->to;
+    h->msg_namelen = m->to_size;
     h->msg_iov = &s->out_vectors[i];
     h->msg_iovlen = 1;
-    h->msg_control = (void *)m->path->control;
-    h->msg_controllen = m->path->control_size;
-    if (m->segments == 1)
-        return;
-    uint8_t *control = s->out_control[i];
-    memcpy(control, m->path->control, sizeof(m->path->control));
-    h->msg_control = control;
-    h->msg_controllen += write_control(control + m->path->control_size, IPPROTO_UDP, UDP_SEGMENT,
-                                       &m->segment_size, sizeof(m->segment_size));
+    h->msg_control = a->control;
+    h->msg_controllen = m->control_size;
+    if (m->segments > 1)
+        h->msg_controllen += write_control(a->control + m->control_size, IPPROTO_UDP, UDP_SEGMENT,
+                                           &m->segment_size, sizeof(m->segment_size));
 }
 
 /* The kernel or the device will not cut this message: send its datagrams one by one. */
@@ -156,10 +156,14 @@ void udp_append(struct udp_socket *s, const struct udp_path *path, const uint8_t
             m = s->out_messages;
         }
         *m = (struct udp_out_message){.path = path,
+                                      .to_size = path->to_size,
+                                      .control_size = path->control_size,
                                       .data = data,
                                       .size = (uint32_t)size,
                                       .segment_size = (uint16_t)size,
                                       .segments = 1};
+        memcpy(s->out_addresses[s->out_count].to, path->to, sizeof(path->to));
+        memcpy(s->out_addresses[s->out_count].control, path->control, sizeof(path->control));
         s->out_count++;
     }
     s->out_size = (size_t)(data + size - s->out_bytes);
