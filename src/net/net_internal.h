@@ -1,8 +1,8 @@
 #ifndef TK_NET_NET_INTERNAL_H
 #define TK_NET_NET_INTERNAL_H
 
-/* The UDP socket's own struct, shared by udp.c (life, receiving), udp_split.c (what can wait) and
- * udp_send.c (sending). */
+/* The UDP socket's own struct, shared by udp_open.c, udp_split.c (what can wait), udp.c
+ * (receiving) and udp_send.c. Functions return negative errno. */
 
 #include "net/udp.h"
 
@@ -21,8 +21,8 @@
 #define UDP_OUT_BYTES_MAX    (256 << 10) /* what the kernel reads is still in L2 */
 #define UDP_OUT_RUN_MAX      64          /* segments of a GSO message (UDP_MAX_SEGMENTS) */
 #define UDP_OUT_RUN_BYTES    65000       /* and their sum must fit one UDP length field */
-#define UDP_CONTROL_SIZE     128 /* of a message that comes in */
-#define UDP_OUT_CONTROL_SIZE 64  /* our address, and the size of segments */
+#define UDP_CONTROL_SIZE     128         /* of a message that comes in */
+#define UDP_OUT_CONTROL_SIZE 64          /* our address, and the size of segments */
 
 struct udp_in_message {
     struct sockaddr_storage from;
@@ -33,11 +33,20 @@ struct udp_in_message {
 struct udp_out_message {
     const struct udp_path *path; /* only to tell it from others */
     const uint8_t *data;
-    uint8_t to_size, control_size; /* of its address */
+    uint8_t family, to_size, control_size; /* of its address */
     uint32_t size;
     uint16_t segment_size; /* of every datagram but the last */
     uint8_t segments;
     bool is_closed; /* a shorter datagram ended the run */
+};
+
+enum { UDP_V4, UDP_V6, UDP_FAMILIES };
+
+/* What one address family has of the port; descriptors that are negative are not there. */
+struct udp_family {
+    int fd;
+    int patient_fd;
+    int guard_fds[2]; /* with patient_fd only */
 };
 
 /* Where to and from where: a copy, as hundreds of paths are in no cache any more when the kernel
@@ -48,14 +57,15 @@ struct udp_out_address {
 };
 
 struct udp_socket {
-    int fd;
-    int patient_fd;   /* negative: there is none, and why */
-    int guard_fds[2]; /* with patient_fd only */
-    bool is_v6;
+    struct udp_family families[UDP_FAMILIES];
+    int either_fd;         /* readable when either family's `fd` is; negative with one family */
+    int either_patient_fd; /* the same of what can wait */
+    int patient_err;       /* why nothing has a `patient_fd`; 0: every family that is there has */
     bool has_gso;
     uint16_t port;
 
     /* The batch being read: message `in_at` from byte `in_offset`. */
+    int in_first; /* the family that is read first, in turns */
     struct mmsghdr in_headers[UDP_IN_MESSAGES_MAX];
     struct iovec in_vectors[UDP_IN_MESSAGES_MAX];
     struct udp_in_message in_messages[UDP_IN_MESSAGES_MAX];
@@ -67,6 +77,7 @@ struct udp_socket {
 
     /* The batch being written: messages point into out_bytes. */
     struct udp_out_message out_messages[UDP_OUT_MESSAGES_MAX];
+    uint16_t out_order[UDP_OUT_MESSAGES_MAX]; /* the message of each header */
     struct mmsghdr out_headers[UDP_OUT_MESSAGES_MAX];
     struct iovec out_vectors[UDP_OUT_MESSAGES_MAX];
     struct udp_out_address out_addresses[UDP_OUT_MESSAGES_MAX];
@@ -81,10 +92,11 @@ struct udp_socket {
     struct udp_stats stats;
 };
 
-/* A socket with the options of `s`, bound; is_shared: to a port that others may share. Its
- * descriptor, or negative errno. */
-MUST_CHECK int udp__open_bound(struct udp_socket *s, const struct addr *ip, uint16_t port,
-                               bool is_shared);
-void udp__close_fds(struct udp_socket *s);
+/* A descriptor of the family with the options that all have, bound to `ip` (to all addresses if
+ * that is of another family) and `port`; is_shared: to a port that others may share. */
+MUST_CHECK int udp__open_bound(int family, const struct addr *ip, uint16_t port, bool is_shared);
+/* Puts guards and a second queue beside the descriptor of each family that is there. Where it fails
+ * what it opened is left for closing. */
+MUST_CHECK int udp__split(struct udp_socket *s, const struct addr *ip);
 
 #endif

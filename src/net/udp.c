@@ -1,126 +1,14 @@
-#include "net/udp.h"
-
 #include "base/pages.h"
 #include "net/net_internal.h"
 #include "net/sockaddr.h"
 
-#include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define SOCKET_BUFFER (4 << 20)
+/* Receiving, in batches over both address families; and what the socket tells of itself. */
 
-static int set_options(const struct udp_socket *s, int fd, bool is_shared)
-{
-    int on = 1, off = 0, buffer = SOCKET_BUFFER;
-    if (s->is_v6) {
-        if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0 ||
-            setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0)
-            return -errno;
-    } else if (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0) {
-        return -errno;
-    }
-    if (is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
-        return -errno;
-    /* Larger buffers and GRO are wishes: without them the socket works, only less well. */
-    IGNORE(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer)));
-    IGNORE(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)));
-    IGNORE(setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)));
-    return 0;
-}
-
-static int bind_to(struct udp_socket *s, int fd, const struct addr *ip, uint16_t port)
-{
-    struct addr bound = *ip;
-    bound.port = port;
-    struct sockaddr_storage sa;
-    socklen_t size = sockaddr_from_addr(&bound, s->is_v6, &sa);
-    if (bind(fd, (struct sockaddr *)&sa, size) < 0)
-        return -errno;
-    size = sizeof(sa);
-    if (getsockname(fd, (struct sockaddr *)&sa, &size) < 0)
-        return -errno;
-    sockaddr_to_addr((struct sockaddr *)&sa, ADDR_PROTO_UDP, &bound);
-    s->port = bound.port;
-    return 0;
-}
-
-int udp__open_bound(struct udp_socket *s, const struct addr *ip, uint16_t port, bool is_shared)
-{
-    int fd = socket(s->is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    int err = set_options(s, fd, is_shared);
-    if (err == 0)
-        err = bind_to(s, fd, ip, port);
-    if (err < 0) {
-        close(fd);
-        return err;
-    }
-    return fd;
-}
-
-int udp_open(const struct addr *ip, uint16_t port, struct udp_socket **ret_socket)
-{
-    struct udp_socket *s = calloc(1, sizeof(*s));
-    if (s == NULL)
-        return -ENOMEM;
-    s->fd = s->guard_fds[0] = s->guard_fds[1] = -1;
-    s->patient_fd = -ENOTSUP;
-    s->has_gso = true;
-    s->in_bytes = malloc((size_t)UDP_IN_MESSAGES_MAX * UDP_IN_MESSAGE_SIZE);
-    s->out_bytes = malloc(UDP_OUT_BYTES_MAX);
-    int err = s->in_bytes == NULL || s->out_bytes == NULL ? -ENOMEM : 0;
-    if (err == 0) {
-        s->is_v6 = true;
-        s->fd = udp__open_bound(s, ip, port, false);
-        if (s->fd == -EAFNOSUPPORT || s->fd == -EADDRNOTAVAIL) { /* a machine without IPv6 */
-            s->is_v6 = false;
-            s->fd = udp__open_bound(s, ip, port, false);
-        }
-        err = TK_MIN(s->fd, 0);
-    }
-    if (err < 0) {
-        udp_close(s);
-        return err;
-    }
-    *ret_socket = s;
-    return 0;
-}
-
-void udp__close_fds(struct udp_socket *s)
-{
-    int *fds[] = {&s->fd, &s->patient_fd, &s->guard_fds[0], &s->guard_fds[1]};
-    for (size_t i = 0; i < ARRAY_COUNT(fds); i++) {
-        if (*fds[i] >= 0)
-            close(*fds[i]);
-        *fds[i] = -1;
-    }
-}
-
-void udp_close(struct udp_socket *s)
-{
-    if (s == NULL)
-        return;
-    udp__close_fds(s);
-    free(s->in_bytes);
-    free(s->out_bytes);
-    free(s);
-}
-
-int udp_fd(const struct udp_socket *s)
-{
-    return s->fd;
-}
-
-uint16_t udp_port(const struct udp_socket *s)
-{
-    return s->port;
-}
-
-static int receive(struct udp_socket *s, int fd)
+static void prepare_receive(struct udp_socket *s)
 {
     for (int i = 0; i < UDP_IN_MESSAGES_MAX; i++) {
         s->in_vectors[i] =
@@ -134,22 +22,41 @@ static int receive(struct udp_socket *s, int fd)
             .msg_controllen = UDP_CONTROL_SIZE,
         };
     }
-    int n = recvmmsg(fd, s->in_headers, UDP_IN_MESSAGES_MAX, 0, NULL);
-    s->stats.recv_calls++;
-    s->in_count = n > 0 ? n : 0;
+    s->in_count = 0;
     s->in_at = -1;
     s->in_offset = 0;
+}
+
+static void receive_from(struct udp_socket *s, int fd)
+{
+    if (fd < 0 || s->in_count == UDP_IN_MESSAGES_MAX)
+        return;
+    int n = recvmmsg(fd, s->in_headers + s->in_count, (unsigned)(UDP_IN_MESSAGES_MAX - s->in_count),
+                     0, NULL);
+    s->stats.recv_calls++;
+    s->in_count += TK_MAX(n, 0);
+}
+
+/* The families take turns in being first: a flood in one does not shut out the other. */
+static int receive(struct udp_socket *s, bool is_patient)
+{
+    prepare_receive(s);
+    for (int i = 0; i < UDP_FAMILIES; i++) {
+        const struct udp_family *f = &s->families[(s->in_first + i) % UDP_FAMILIES];
+        receive_from(s, is_patient ? f->patient_fd : f->fd);
+    }
+    s->in_first = (s->in_first + 1) % UDP_FAMILIES;
     return s->in_count;
 }
 
 int udp_receive(struct udp_socket *s)
 {
-    return receive(s, s->fd);
+    return receive(s, false);
 }
 
 int udp_receive_patient(struct udp_socket *s)
 {
-    return receive(s, s->patient_fd);
+    return receive(s, true);
 }
 
 /* Reads the addresses and the GRO segment size of message `in_at`. */
@@ -212,4 +119,27 @@ void udp_trim(struct udp_socket *s)
 void udp_stats(const struct udp_socket *s, struct udp_stats *ret_stats)
 {
     *ret_stats = s->stats;
+}
+
+static bool add_backlog(int fd, struct udp_backlog *b)
+{
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof(info);
+    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &size) < 0)
+        return false;
+    b->in_bytes += info[SK_MEMINFO_RMEM_ALLOC];
+    b->out_bytes += info[SK_MEMINFO_WMEM_ALLOC];
+    b->drops += info[SK_MEMINFO_DROPS];
+    return true;
+}
+
+bool udp_backlog(const struct udp_socket *s, struct udp_backlog *ret_backlog)
+{
+    bool is_told = false;
+    *ret_backlog = (struct udp_backlog){0};
+    for (int i = 0; i < UDP_FAMILIES; i++) {
+        is_told = add_backlog(s->families[i].fd, ret_backlog) || is_told;
+        is_told = add_backlog(s->families[i].patient_fd, ret_backlog) || is_told;
+    }
+    return is_told;
 }

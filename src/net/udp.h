@@ -6,7 +6,10 @@
  * datagrams are walked in place. Out: the caller takes room, writes datagrams, appends them;
  * consecutive datagrams of equal size to one destination become one GSO message, a shorter last one
  * closes the run; flush sends everything in one sendmmsg. Where the kernel refuses GSO the
- * datagrams leave one by one. One thread per socket. Dual-stack where the machine has IPv6.
+ * datagrams leave one by one. One thread per socket.
+ *
+ * One port in both address families where the machine has them, each with sockets of its own: IPv4
+ * through an IPv6 socket costs a sixth more per message.
  */
 
 #include "base/addr.h"
@@ -35,7 +38,8 @@ struct udp_datagram {
 struct udp_path {
     _Alignas(8) uint8_t to[32];      /* a socket address */
     _Alignas(8) uint8_t control[40]; /* the control message that pins our address */
-    uint8_t to_size, control_size;   /* the latter 0: the kernel chooses */
+    uint8_t family;
+    uint8_t to_size, control_size; /* the latter 0: the kernel chooses */
 };
 
 struct udp_stats {
@@ -44,9 +48,14 @@ struct udp_stats {
     uint64_t send_drops; /* the socket buffer was full, or the destination unreachable */
 };
 
+/* What waits in the kernel's queues, and what was dropped because they were full. */
+struct udp_backlog {
+    uint64_t in_bytes, out_bytes, drops;
+};
+
 /*
- * Opens and binds a socket; `ip` may be family NONE for all addresses. `port` 0 picks one. Negative
- * errno.
+ * Opens and binds a socket; `ip` may be family NONE (or "::") for all addresses of both families.
+ * `port` 0 picks one. Negative errno.
  */
 MUST_CHECK int udp_open(const struct addr *ip, uint16_t port, struct udp_socket **ret_socket);
 /*
@@ -57,12 +66,14 @@ MUST_CHECK int udp_open(const struct addr *ip, uint16_t port, struct udp_socket 
  */
 MUST_CHECK int udp_open_split(const struct addr *ip, uint16_t port, struct udp_socket **ret_socket);
 void udp_close(struct udp_socket *s); /* NULL is a no-op */
+/* Readable when something waits: to be watched, and nothing else. */
 int udp_fd(const struct udp_socket *s);
 /* The queue of what can wait. Negative errno: there is none, and why. */
 int udp_patient_fd(const struct udp_socket *s);
 uint16_t udp_port(const struct udp_socket *s);
 
-/* Reads one batch. Returns the number of kernel messages, 0 if nothing waits. */
+/* Reads one batch. Returns the number of kernel messages; below UDP_IN_MESSAGES_MAX nothing waits
+ * any more. */
 int udp_receive(struct udp_socket *s);
 /* The same from the queue of what can wait, which must be there. */
 int udp_receive_patient(struct udp_socket *s);
@@ -71,8 +82,7 @@ int udp_receive_patient(struct udp_socket *s);
 bool udp_next(struct udp_socket *s, struct udp_datagram *ret_datagram);
 
 /* `from` of family NONE: the kernel chooses. */
-void udp_path_init(const struct udp_socket *s, const struct addr *from, const struct addr *to,
-                   struct udp_path *ret_path);
+void udp_path_init(const struct addr *from, const struct addr *to, struct udp_path *ret_path);
 
 /*
  * Sending a batch that is written in place: room for `size_max` (at most UDP_ROOM_MAX) bytes, never
@@ -97,5 +107,8 @@ void udp_flush(struct udp_socket *s);
 void udp_trim(struct udp_socket *s);
 
 void udp_stats(const struct udp_socket *s, struct udp_stats *ret_stats);
+/* Of all queues of the socket. Any thread, while the socket is open. False where the kernel does
+ * not tell. */
+bool udp_backlog(const struct udp_socket *s, struct udp_backlog *ret_backlog);
 
 #endif

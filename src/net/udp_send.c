@@ -7,7 +7,8 @@
 
 /*
  * Sending. Datagrams are written one behind the other into one buffer; those of one size to one
- * path become one message, which the kernel cuts (GSO); all messages leave in one sendmmsg.
+ * path become one message, which the kernel cuts (GSO); all messages leave in one sendmmsg per
+ * address family.
  */
 
 _Static_assert(sizeof(struct sockaddr_in6) <= sizeof(((struct udp_path *)0)->to), "room");
@@ -16,8 +17,7 @@ _Static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) <= sizeof(((struct udp_pat
 _Static_assert(sizeof(((struct udp_path *)0)->control) + CMSG_SPACE(sizeof(uint16_t)) <=
                    UDP_OUT_CONTROL_SIZE,
                "room");
-_Static_assert(sizeof(((struct udp_path *)0)->to) ==
-                   sizeof(((struct udp_out_address *)0)->to),
+_Static_assert(sizeof(((struct udp_path *)0)->to) == sizeof(((struct udp_out_address *)0)->to),
                "all of it is copied");
 _Static_assert(UDP_ROOM_MAX <= UDP_OUT_BYTES_MAX, "room");
 
@@ -33,39 +33,42 @@ static size_t write_control(void *dst, int level, int type, const void *data, si
     return CMSG_SPACE(size);
 }
 
-void udp_path_init(const struct udp_socket *s, const struct addr *from, const struct addr *to,
-                   struct udp_path *ret_path)
+static uint8_t write_from(uint8_t *control, const struct addr *from)
 {
-    struct sockaddr_storage sa;
-    memset(ret_path, 0, sizeof(*ret_path));
-    ret_path->to_size = (uint8_t)sockaddr_from_addr(to, s->is_v6, &sa);
-    memcpy(ret_path->to, &sa, ret_path->to_size);
-    if (from->family == ADDR_FAMILY_NONE)
-        return;
-    /* The source address is pinned, so that answers leave from where the client sent to. */
-    if (s->is_v6) {
+    if (from->family == ADDR_FAMILY_V6) {
         struct in6_pktinfo info = {0};
         in6_from_addr(from, &info.ipi6_addr);
-        ret_path->control_size = (uint8_t)write_control(ret_path->control, IPPROTO_IPV6,
-                                                        IPV6_PKTINFO, &info, sizeof(info));
-    } else {
-        struct in_pktinfo info = {0};
-        memcpy(&info.ipi_spec_dst, from->ip, 4);
-        ret_path->control_size =
-            (uint8_t)write_control(ret_path->control, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+        return (uint8_t)write_control(control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
     }
+    struct in_pktinfo info = {0};
+    memcpy(&info.ipi_spec_dst, from->ip, 4);
+    return (uint8_t)write_control(control, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+}
+
+void udp_path_init(const struct addr *from, const struct addr *to, struct udp_path *ret_path)
+{
+    struct sockaddr_storage sa;
+    bool is_v6 = to->family == ADDR_FAMILY_V6;
+    memset(ret_path, 0, sizeof(*ret_path));
+    ret_path->family = is_v6 ? UDP_V6 : UDP_V4;
+    ret_path->to_size = (uint8_t)sockaddr_from_addr(to, is_v6, &sa);
+    memcpy(ret_path->to, &sa, ret_path->to_size);
+    /* The source address is pinned, so that answers leave from where the client sent to. */
+    if (from->family == to->family)
+        ret_path->control_size = write_from(ret_path->control, from);
 }
 
 /* ---- sending ---- */
 
-static void fill_header(struct udp_socket *s, size_t i, const struct udp_out_message *m)
+/* Header `at`, for `m`: message `i`, or a part of it. */
+static void fill_header(struct udp_socket *s, size_t at, size_t i, const struct udp_out_message *m)
 {
-    struct msghdr *h = &s->out_headers[i].msg_hdr;
-    s->out_vectors[i] = (struct iovec){(void *)m->data, m->size};
+    struct msghdr *h = &s->out_headers[at].msg_hdr;
     struct udp_out_address *a = &s->out_addresses[i];
+    s->out_vectors[at] = (struct iovec){(void *)m->data, m->size};
     h->msg_name = a->to;
     h->msg_namelen = m->to_size;
-    h->msg_iov = &s->out_vectors[i];
+    h->msg_iov = &s->out_vectors[at];
     h->msg_iovlen = 1;
     h->msg_control = a->control;
     h->msg_controllen = m->control_size;
@@ -75,45 +78,64 @@ static void fill_header(struct udp_socket *s, size_t i, const struct udp_out_mes
 }
 
 /* The kernel or the device will not cut this message: send its datagrams one by one. */
-static void send_segments(struct udp_socket *s, size_t i)
+static void send_segments(struct udp_socket *s, size_t at)
 {
-    struct udp_out_message m = s->out_messages[i];
-    for (size_t at = 0; at < m.size; at += m.segment_size) {
+    struct udp_out_message m = s->out_messages[s->out_order[at]];
+    for (size_t begin = 0; begin < m.size; begin += m.segment_size) {
         struct udp_out_message one = m;
-        one.data = m.data + at;
-        one.size = (uint32_t)TK_MIN((size_t)m.segment_size, m.size - at);
+        one.data = m.data + begin;
+        one.size = (uint32_t)TK_MIN((size_t)m.segment_size, m.size - begin);
         one.segments = 1;
-        fill_header(s, i, &one);
+        fill_header(s, at, s->out_order[at], &one);
         s->stats.send_calls++;
-        if (sendmsg(s->fd, &s->out_headers[i].msg_hdr, 0) < 0)
+        if (sendmsg(s->families[m.family].fd, &s->out_headers[at].msg_hdr, 0) < 0)
             s->stats.send_drops++;
+    }
+}
+
+/* The kernel refused the message of header `at`. */
+static void handle_refusal(struct udp_socket *s, size_t at, int err)
+{
+    uint8_t segments = s->out_messages[s->out_order[at]].segments;
+    if (segments > 1 && (err == EIO || err == EINVAL || err == EOPNOTSUPP)) {
+        s->has_gso = err == EINVAL; /* EINVAL is about this message's sizes only */
+        send_segments(s, at);
+    } else {
+        s->stats.send_drops += segments;
+    }
+}
+
+static size_t fill_headers(struct udp_socket *s, int family)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->out_count; i++) {
+        if (s->out_messages[i].family != family)
+            continue;
+        s->out_order[count] = (uint16_t)i;
+        fill_header(s, count++, i, &s->out_messages[i]);
+    }
+    return count;
+}
+
+static void send_family(struct udp_socket *s, int family)
+{
+    size_t count = fill_headers(s, family), at = 0;
+    while (at < count) {
+        int n = sendmmsg(s->families[family].fd, s->out_headers + at, (unsigned)(count - at), 0);
+        s->stats.send_calls++;
+        if (n > 0) {
+            s->stats.messages_out += (size_t)n;
+            at += (size_t)n;
+        } else if (errno != EINTR) {
+            handle_refusal(s, at++, errno);
+        }
     }
 }
 
 static void send_messages(struct udp_socket *s)
 {
-    for (size_t i = 0; i < s->out_count; i++)
-        fill_header(s, i, &s->out_messages[i]);
-    size_t at = 0;
-    while (at < s->out_count) {
-        int n = sendmmsg(s->fd, s->out_headers + at, (unsigned)(s->out_count - at), 0);
-        s->stats.send_calls++;
-        if (n > 0) {
-            s->stats.messages_out += (size_t)n;
-            at += (size_t)n;
-            continue;
-        }
-        bool is_run = s->out_messages[at].segments > 1;
-        if (is_run && (errno == EIO || errno == EINVAL || errno == EOPNOTSUPP)) {
-            s->has_gso = errno == EINVAL; /* EINVAL is about this message's sizes only */
-            send_segments(s, at);
-        } else if (errno != EINTR) {
-            s->stats.send_drops += s->out_messages[at].segments;
-        } else {
-            continue;
-        }
-        at++;
-    }
+    for (int family = 0; family < UDP_FAMILIES; family++)
+        send_family(s, family);
     s->out_count = 0;
 }
 
@@ -156,6 +178,7 @@ void udp_append(struct udp_socket *s, const struct udp_path *path, const uint8_t
             m = s->out_messages;
         }
         *m = (struct udp_out_message){.path = path,
+                                      .family = path->family,
                                       .to_size = path->to_size,
                                       .control_size = path->control_size,
                                       .data = data,
@@ -181,7 +204,7 @@ uint8_t *udp_reserve(struct udp_socket *s, const struct addr *from, const struct
     bool is_same =
         s->own_count > 0 && addr_equal(&s->reserved_to, to) && addr_equal(&s->reserved_from, from);
     if (!is_same) {
-        udp_path_init(s, from, to, &s->own_paths[s->own_count++]);
+        udp_path_init(from, to, &s->own_paths[s->own_count++]);
         s->reserved_from = *from;
         s->reserved_to = *to;
     }

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 /*
- * One port, two sockets: the kernel looks at the first bytes of a datagram (RFC 7983, RFC 5761 4)
- * and puts what can wait (STUN, RTCP) into one, everything else into the other. Both are in one
- * SO_REUSEPORT group, whose program chooses by the index of their binding.
+ * One port, two sockets for each address family: the kernel looks at the first bytes of a datagram
+ * (RFC 7983, RFC 5761 4) and puts what can wait (STUN, RTCP) into one, everything else into the
+ * other. Both are in one SO_REUSEPORT group, whose program chooses by the index of their binding.
  *
  * A port in such a group is open to every other socket of the same user that asks for
  * SO_REUSEPORT: the kernel goes by the first socket on the port that it finds. Two guards keep it
@@ -48,9 +48,9 @@ static int set(int fd, int option, int value)
     return setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-static int open_shared(struct udp_socket *s, const struct addr *ip, int *ret_fd)
+static int open_shared(const struct udp_socket *s, int family, const struct addr *ip, int *ret_fd)
 {
-    *ret_fd = udp__open_bound(s, ip, s->port, true);
+    *ret_fd = udp__open_bound(family, ip, s->port, true);
     return TK_MIN(*ret_fd, 0);
 }
 
@@ -68,51 +68,35 @@ static int attach_chooser(int fd)
                : 0;
 }
 
-static int split(struct udp_socket *s, const struct addr *ip)
+static int split(struct udp_socket *s, int family, const struct addr *ip)
 {
-    int *guards = s->guard_fds;
-    guards[0] = s->fd; /* bound exclusively: the port was free */
-    s->fd = -1;
+    struct udp_family *f = &s->families[family];
+    int *guards = f->guard_fds;
+    guards[0] = f->fd; /* bound exclusively: the port was free */
+    f->fd = -1;
     int err = make_deaf(guards[0]);
     if (err == 0)
         err = set(guards[0], SO_REUSEPORT, 1);
     if (err == 0)
-        err = open_shared(s, ip, &s->fd);
+        err = open_shared(s, family, ip, &f->fd);
     if (err == 0)
-        err = open_shared(s, ip, &s->patient_fd);
+        err = open_shared(s, family, ip, &f->patient_fd);
     if (err == 0)
-        err = open_shared(s, ip, &guards[1]);
+        err = open_shared(s, family, ip, &guards[1]);
     if (err == 0)
         err = make_deaf(guards[1]);
     if (err == 0)
-        err = attach_chooser(s->fd);
+        err = attach_chooser(f->fd);
     for (size_t i = 0; i < 2 && err == 0; i++)
         err = set(guards[i], SO_REUSEPORT, 0);
     return err;
 }
 
-int udp_open_split(const struct addr *ip, uint16_t port, struct udp_socket **ret_socket)
+int udp__split(struct udp_socket *s, const struct addr *ip)
 {
-    struct udp_socket *s;
-    int err = udp_open(ip, port, &s);
-    if (err < 0)
-        return err;
-    int split_err = split(s, ip);
-    if (split_err < 0) {
-        udp__close_fds(s);
-        s->fd = udp__open_bound(s, ip, s->port, false);
-        s->patient_fd = split_err;
-        if (s->fd < 0) {
-            err = s->fd;
-            udp_close(s);
-            return err;
-        }
-    }
-    *ret_socket = s;
-    return 0;
-}
-
-int udp_patient_fd(const struct udp_socket *s)
-{
-    return s->patient_fd;
+    int err = 0;
+    for (int family = 0; family < UDP_FAMILIES && err == 0; family++)
+        if (s->families[family].fd >= 0)
+            err = split(s, family, ip);
+    return err;
 }

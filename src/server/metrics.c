@@ -63,7 +63,7 @@ static const struct sample_row drop_rows[] = {{"stun", STAT(drop_stun)},
                                               {"event_full", STAT(drop_event_full)},
                                               {"send", STAT(drop_send)},
                                               {"udp_send", UDP(send_drops)},
-                                              {"socket_full", GAUGE(socket_drops)},
+                                              {"socket_full", GAUGE(backlog.drops)},
                                               {"rtp_unknown_ssrc", NODE(drop_unknown_ssrc)},
                                               {"rtp_malformed", NODE(drop_malformed)},
                                               {"rtp_unknown_peer", NODE(drop_unknown_peer)},
@@ -83,8 +83,8 @@ static const struct sample_row queue_rows[] = {{"commands", GAUGE(commands_queue
                                                {"events", GAUGE(events_queued)},
                                                {"relays", GAUGE(relays_queued)},
                                                {"handovers", GAUGE(handovers_queued)}};
-static const struct sample_row socket_rows[] = {{"in", GAUGE(socket_in_bytes)},
-                                                {"out", GAUGE(socket_out_bytes)}};
+static const struct sample_row socket_rows[] = {{"in", GAUGE(backlog.in_bytes)},
+                                                {"out", GAUGE(backlog.out_bytes)}};
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "queue depths are read as 64-bit counters");
 
 #define ROWS(rows) rows, ARRAY_COUNT(rows)

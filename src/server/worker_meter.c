@@ -2,9 +2,7 @@
 
 #include "server/worker_internal.h"
 
-#include <linux/sock_diag.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 /* Less than this between two turns: the loop did not sleep, so that what was received in the second
@@ -95,18 +93,6 @@ void worker_usage(const struct worker *w, uint64_t *ret_cpu_us, uint64_t *ret_bu
     *ret_packets = stats.packets_in + stats.packets_out;
 }
 
-static void read_socket(int fd, struct worker_gauges *g)
-{
-    uint32_t info[SK_MEMINFO_VARS] = {0};
-    socklen_t size = sizeof(info);
-    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &size) < 0)
-        return;
-    g->has_socket = true;
-    g->socket_in_bytes += info[SK_MEMINFO_RMEM_ALLOC];
-    g->socket_out_bytes += info[SK_MEMINFO_WMEM_ALLOC];
-    g->socket_drops += info[SK_MEMINFO_DROPS];
-}
-
 void worker_gauges(const struct worker *w, struct worker_gauges *ret_gauges)
 {
     struct worker_gauges *g = ret_gauges;
@@ -129,6 +115,5 @@ void worker_gauges(const struct worker *w, struct worker_gauges *ret_gauges)
     for (size_t i = 0; i < WORKERS_MAX; i++)
         if (w->others[i] != NULL)
             g->relays_queued += ring_count(&w->relays[i].ring);
-    read_socket(udp_fd(w->udp), g);
-    read_socket(udp_patient_fd(w->udp), g);
+    g->has_socket = udp_backlog(w->udp, &g->backlog);
 }

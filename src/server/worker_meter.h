@@ -53,8 +53,7 @@ struct worker_gauges {
 
     size_t commands_queued, events_queued, relays_queued, handovers_queued;
     bool has_socket; /* the kernel has told the following */
-    uint64_t socket_in_bytes, socket_out_bytes;
-    uint64_t socket_drops; /* datagrams that came while the receive buffer was full */
+    struct udp_backlog backlog;
 };
 
 /* Any thread but the worker's own, while the worker runs. */

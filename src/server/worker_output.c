@@ -88,7 +88,7 @@ static void follow_media_path(struct worker *w, struct worker_peer *wp)
 {
     udp_flush(w->udp); /* what waits goes the old way */
     peer_media_path(wp->peer, &wp->media_from, &wp->media_to);
-    udp_path_init(w->udp, &wp->media_from, &wp->media_to, &wp->path);
+    udp_path_init(&wp->media_from, &wp->media_to, &wp->path);
 }
 
 static void set_connected(struct worker *w, struct worker_peer *wp, bool is_connected)

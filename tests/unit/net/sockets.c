@@ -12,6 +12,7 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +25,12 @@ static struct addr loopback(const char *ip, uint16_t port, uint8_t proto)
     a.port = port;
     a.proto = proto;
     return a;
+}
+
+static bool is_readable(int fd, int wait_ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, wait_ms) == 1;
 }
 
 static size_t drain(struct udp_socket *s, uint32_t *expected)
@@ -145,8 +152,8 @@ static void test_udp_appended_runs(void **state)
     assert_int_equal(udp_open(&any, 0, &in), 0);
     struct addr to = loopback("127.0.0.1", udp_port(in), ADDR_PROTO_UDP);
     struct addr from = loopback("127.0.0.1", 0, ADDR_PROTO_UDP);
-    udp_path_init(out, &any, &to, &paths[0]);
-    udp_path_init(out, &from, &to, &paths[1]);
+    udp_path_init(&any, &to, &paths[0]);
+    udp_path_init(&from, &to, &paths[1]);
     uint32_t sent = 0, expected = 0;
     for (size_t c = 0; c < ARRAY_COUNT(cases); c++) {
         udp_stats(out, &before);
@@ -180,7 +187,7 @@ static void test_udp_appends_more_than_a_batch(void **state)
     assert_int_equal(udp_open(&any, 0, &in), 0);
     struct addr to = loopback("127.0.0.1", udp_port(in), ADDR_PROTO_UDP);
     for (int i = 0; i < 2; i++)
-        udp_path_init(out, &any, &to, &paths[i]);
+        udp_path_init(&any, &to, &paths[i]);
     uint32_t sent = 0, expected = 0;
     for (int round = 0; round < 40; round++) {
         size_t size = round % 2 == 0 ? 60 : 1300;
@@ -198,6 +205,102 @@ static void test_udp_appends_more_than_a_batch(void **state)
     assert_int_equal(expected, sent);
     udp_close(out);
     udp_close(in);
+}
+
+static void open_on(const char *ip, struct udp_socket **ret_socket)
+{
+    struct addr a = loopback(ip, 0, ADDR_PROTO_UDP);
+    assert_int_equal(udp_open(&a, 0, ret_socket), 0);
+}
+
+static bool has_v6(void)
+{
+    struct udp_socket *probe;
+    struct addr ip = loopback("::1", 0, ADDR_PROTO_UDP);
+    if (udp_open(&ip, 0, &probe) < 0)
+        return false;
+    udp_close(probe);
+    return true;
+}
+
+/* One batch for receivers of both families, in turns: each gets its own, in order, and the answers
+ * of both come in through the one socket, which says where each came from. */
+static void test_udp_serves_both_families(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 40 };
+    static const char *const ips[2] = {"127.0.0.1", "::1"};
+    struct addr any = {0}, to[2], back[2];
+    struct udp_socket *both, *ends[2];
+    struct udp_stats stats;
+    uint32_t expected[2] = {0}, answered[2] = {0};
+    if (!has_v6())
+        skip();
+    assert_int_equal(udp_open(&any, 0, &both), 0);
+    for (int i = 0; i < 2; i++) {
+        open_on(ips[i], &ends[i]);
+        to[i] = loopback(ips[i], udp_port(ends[i]), ADDR_PROTO_UDP);
+        back[i] = loopback(ips[i], udp_port(both), ADDR_PROTO_UDP);
+    }
+    for (uint32_t n = 0; n < ROUNDS; n++)
+        for (int i = 0; i < 2; i++)
+            send_numbered(both, &to[i], n, 300);
+    udp_flush(both);
+    udp_stats(both, &stats);
+    assert_int_equal(stats.send_calls, 2);
+    for (int i = 0; i < 2; i++) {
+        drain(ends[i], &expected[i]);
+        assert_int_equal(expected[i], ROUNDS);
+        for (uint32_t n = 0; n < 5; n++)
+            send_numbered(ends[i], &back[i], n, 300);
+        udp_flush(ends[i]);
+    }
+    while (answered[0] + answered[1] < 10) {
+        assert_true(is_readable(udp_fd(both), 1000));
+        assert_true(udp_receive(both) > 0);
+        for (struct udp_datagram d; udp_next(both, &d);) {
+            int i = d.from.family == ADDR_FAMILY_V6;
+            assert_true(addr_equal(&d.from, &to[i]));
+            assert_true(addr_equal(&d.to, &back[i]));
+            assert_int_equal(get_u32be(d.data), answered[i]++);
+        }
+    }
+    udp_close(both);
+    udp_close(ends[0]);
+    udp_close(ends[1]);
+}
+
+/* A flood in one family does not shut out the other. */
+static void test_udp_families_take_turns(void **state)
+{
+    (void)state;
+    enum { FLOOD = 4 * UDP_IN_MESSAGES_MAX };
+    static const char *const ips[2] = {"127.0.0.1", "::1"};
+    if (!has_v6())
+        skip();
+    for (int flooded = 0; flooded < 2; flooded++) {
+        struct addr any = {0};
+        struct udp_socket *both, *ends[2];
+        assert_int_equal(udp_open(&any, 0, &both), 0);
+        for (int i = 0; i < 2; i++) {
+            open_on(ips[i], &ends[i]);
+            struct addr to = loopback(ips[i], udp_port(both), ADDR_PROTO_UDP);
+            for (int n = 0; n < (i == flooded ? FLOOD : 1); n++) {
+                send_numbered(ends[i], &to, 0, 100 + 2 * (size_t)(n % 2)); /* nothing to join */
+                udp_flush(ends[i]);
+            }
+        }
+        bool is_heard = false;
+        for (int batch = 0; batch < 2; batch++) {
+            assert_true(udp_receive(both) > 0);
+            for (struct udp_datagram d; udp_next(both, &d);)
+                is_heard = is_heard || (d.from.family == ADDR_FAMILY_V6) != flooded;
+        }
+        assert_true(is_heard);
+        udp_close(both);
+        udp_close(ends[0]);
+        udp_close(ends[1]);
+    }
 }
 
 static void test_tcp_frames_survive_any_split(void **state)
@@ -254,6 +357,8 @@ int main(void)
         cmocka_unit_test(test_udp_two_destinations_stay_apart),
         cmocka_unit_test(test_udp_appended_runs),
         cmocka_unit_test(test_udp_appends_more_than_a_batch),
+        cmocka_unit_test(test_udp_serves_both_families),
+        cmocka_unit_test(test_udp_families_take_turns),
         cmocka_unit_test(test_tcp_frames_survive_any_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,16 +90,23 @@ static void check_kinds(const char *bind_ip, const char *to_ip)
     udp_close(in);
 }
 
+static bool has_v6(void)
+{
+    struct udp_socket *probe;
+    struct addr v6 = address("::1", 0);
+    if (udp_open(&v6, 0, &probe) < 0)
+        return false;
+    udp_close(probe);
+    return true;
+}
+
 static void test_first_bytes_choose_the_queue(void **state)
 {
     (void)state;
     check_kinds(NULL, "127.0.0.1");
     check_kinds("127.0.0.1", "127.0.0.1");
-    struct udp_socket *probe;
-    struct addr v6 = address("::1", 0);
-    if (udp_open(&v6, 0, &probe) < 0) /* a machine without IPv6 */
+    if (!has_v6())
         return;
-    udp_close(probe);
     check_kinds(NULL, "::1");
     check_kinds("::1", "::1");
 }
@@ -180,24 +187,35 @@ static void test_the_port_is_ours_alone(void **state)
     check_busy("127.0.0.1");
 }
 
-/* And a port that somebody else has is not taken. */
+/* And a port that somebody else has is not taken, not even one that is meant to be shared, nor
+ * where only one family of it is. */
 static void test_a_busy_port_is_refused(void **state)
 {
     (void)state;
     struct addr any = {0};
-    struct udp_socket *other, *s;
-    assert_int_equal(udp_open(&any, 0, &other), 0);
-    assert_int_equal(udp_open_split(&any, udp_port(other), &s), -EADDRINUSE);
-    int on = 1;
-    assert_int_equal(setsockopt(udp_fd(other), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
-    assert_int_equal(udp_open_split(&any, udp_port(other), &s), -EADDRINUSE);
-    udp_close(other);
+    const char *ips[] = {NULL, "127.0.0.1"};
+    for (size_t i = 0; i < ARRAY_COUNT(ips); i++) {
+        struct addr ip = address(ips[i], 0);
+        struct udp_socket *other, *s;
+        assert_int_equal(udp_open(&ip, 0, &other), 0);
+        assert_int_equal(udp_open_split(&any, udp_port(other), &s), -EADDRINUSE);
+        udp_close(other);
+    }
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    socklen_t size = sizeof(v4);
+    struct udp_socket *s;
+    int on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&v4, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&v4, &size), 0);
+    assert_int_equal(udp_open_split(&any, ntohs(v4.sin_port), &s), -EADDRINUSE);
+    close(fd);
 }
 
-static void test_one_queue_where_two_are_refused(void **state)
+/* With so few descriptors to spare that one queue can be had, but not two. */
+static void check_one_queue(const char *ip, rlim_t spare)
 {
-    (void)state;
-    struct addr any = {0};
+    struct addr bind_ip = address(ip, 0), any = {0};
     struct udp_socket *in, *out;
     struct rlimit before, few;
     assert_int_equal(udp_open(&any, 0, &out), 0);
@@ -205,24 +223,33 @@ static void test_one_queue_where_two_are_refused(void **state)
     close(next);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     few = before;
-    for (rlim_t spare = 1; spare < 4; spare++) { /* four are needed for two queues */
-        few.rlim_cur = (rlim_t)next + spare;
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-        int err = udp_open_split(&any, 0, &in);
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-        assert_int_equal(err, 0);
-        assert_int_equal(udp_patient_fd(in), -EMFILE);
-        struct addr to = address("127.0.0.1", udp_port(in));
-        for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
-            send_bytes(out, &to, kinds[i].bytes, kinds[i].size);
-            udp_flush(out);
-            assert_true(is_readable(udp_fd(in), 1000));
-            assert_int_equal(udp_receive(in), 1);
-        }
-        assert_int_equal(bind_shared(in, AF_INET), -EADDRINUSE);
-        udp_close(in);
+    few.rlim_cur = (rlim_t)next + spare;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int err = udp_open_split(&bind_ip, 0, &in);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(err, 0);
+    assert_int_equal(udp_patient_fd(in), -EMFILE);
+    struct addr to = address("127.0.0.1", udp_port(in));
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        send_bytes(out, &to, kinds[i].bytes, kinds[i].size);
+        udp_flush(out);
+        assert_true(is_readable(udp_fd(in), 1000));
+        assert_int_equal(udp_receive(in), 1);
     }
+    assert_int_equal(bind_shared(in, AF_INET), -EADDRINUSE);
+    udp_close(in);
     udp_close(out);
+}
+
+static void test_one_queue_where_two_are_refused(void **state)
+{
+    (void)state;
+    for (rlim_t spare = 1; spare < 4; spare++) /* two queues of one family take four */
+        check_one_queue("127.0.0.1", spare);
+    if (!has_v6())
+        return;
+    for (rlim_t spare = 3; spare < 10; spare++) /* of two: twice as many, and two to watch both */
+        check_one_queue(NULL, spare);
 }
 
 /* A paused descriptor says nothing until it is set again. */

@@ -60,7 +60,7 @@ static inline void add_peer(struct worker *w, struct worker_peer *wp, sfu_peer_i
     wp->is_connected = true;
     wp->media_to = *remote;
     wp->rtp_growth = wp->send != NULL ? (uint16_t)sec_srtp_rtp_growth(wp->send) : 0;
-    udp_path_init(w->udp, &any, remote, &wp->path);
+    udp_path_init(&any, remote, &wp->path);
     assert_int_equal(idmap_put(&w->peers, id, wp), 0);
     assert_int_equal(addrmap_set(&w->addrs, remote, wp), 0);
     assert_int_equal(sfu_node_add_peer(w->node, &config), 0);
@@ -134,7 +134,7 @@ static inline void open_bench(struct bench *b, uint8_t workers)
     b->publisher.send = b->reports_send;
     struct addr remote = local(b->publisher_udp), worker = local(b->w->udp);
     add_peer(b->w, &b->publisher, PUBLISHER, &remote);
-    udp_path_init(b->publisher_udp, &any, &worker, &b->to_worker);
+    udp_path_init(&any, &worker, &b->to_worker);
     struct sfu_track_config track = {.track = TRACK,
                                      .source_peer = PUBLISHER,
                                      .kind = RTP_KIND_VIDEO,
