@@ -139,6 +139,13 @@ void rtp_mapper_switch(struct rtp_mapper *m, const struct rtp_mapper_in *first,
 MUST_CHECK int rtp_mapper_forward(struct rtp_mapper *m, const struct rtp_mapper_in *in, mono_us now,
                                   struct rtp_mapper_out *ret_out);
 
+/* Asks memory for where the next packet in order will be noted. */
+static inline void rtp_mapper_prefetch(const struct rtp_mapper *m)
+{
+    if (m->count > 0)
+        PREFETCH(m->entries + (m->out_next & (m->count - 1)));
+}
+
 /* A packet of the current source that is left out on purpose: the numbers behind it close up. For
  * VP8 the whole frame has to be left out; call it for each of its packets. Packets of other sources
  * are ignored. */

@@ -135,6 +135,8 @@ struct sec__backend {
     int (*create)(const struct sec__keys *keys, enum sec_direction direction,
                   struct sec__crypt **ret_crypt);
     void (*destroy)(struct sec__crypt *crypt); /* NULL is a no-op; wipes the keys */
+    /* Asks memory for what a packet of `size` bytes will need of the expanded keys; may be NULL. */
+    void (*prefetch)(const struct sec__session *session, size_t size);
     /* Up to SEC__OPS_MAX, of any sessions. */
     void (*protect)(struct sec__op *ops, size_t count);
     void (*unprotect)(struct sec__op *ops, size_t count);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEYS_PREFETCHED  512 /* bytes; the processor itself sees the pattern from there on */
 #define RTP_HEADER_SIZE  12
 #define RTCP_HEADER_SIZE 8 /* the first eight bytes stay in the clear (RFC 3711, 3.4) */
 #define RTCP_INDEX_SIZE  4 /* E bit and 31-bit index */
@@ -194,18 +193,9 @@ static int rtp_head_size(const uint8_t *data, size_t size)
     return head <= size ? (int)head : ERR_MALFORMED;
 }
 
-/* The expanded keys lie apart; the cipher comes to them after the whole chunk is prepared. */
-static void prefetch_keys(const struct sec__session *session)
-{
-    const char *keys = (const char *)session->crypt;
-    for (size_t line = 0; line < KEYS_PREFETCHED; line += 64)
-        PREFETCH(keys + line);
-}
-
 static int protect_rtp_prepare(struct sec_srtp_job *job, struct sec__op *op, struct pending *p)
 {
     struct sec_srtp *s = job->srtp;
-    prefetch_keys(&s->rtp);
     size_t size = (size_t)job->head_size + job->prefix_size + job->body_size;
     if (rtp_head_size(job->src, job->head_size) != job->head_size || size > SEC_SRTP_SIZE_MAX)
         return ERR_MALFORMED;
@@ -273,9 +263,17 @@ static int protect_rtcp_prepare(struct sec_srtp_job *job, struct sec__op *op, st
     return 0;
 }
 
+/* The expanded keys lie apart, and the cipher comes to them after the whole chunk is prepared. */
+static void prefetch_keys(const struct sec__backend *backend, const struct sec_srtp_job *job)
+{
+    if (backend->prefetch != NULL && !job->is_rtcp)
+        backend->prefetch(&job->srtp->rtp, (size_t)job->prefix_size + job->body_size);
+}
+
 void sec_srtp_protect_batch(struct sec_srtp_job *jobs, size_t count)
 {
     const struct sec__backend *backend = sec__backend();
+    const struct sec_srtp *last = NULL;
     struct chunk chunk;
     for (size_t i = 0; i < count;) {
         for (chunk.count = 0; i < count && chunk.count < SEC__OPS_MAX; i++) {
@@ -283,6 +281,9 @@ void sec_srtp_protect_batch(struct sec_srtp_job *jobs, size_t count)
             struct pending *p = &chunk.pending[chunk.count];
             struct sec__op *op = &chunk.ops[chunk.count];
             DCHECK(job->srtp->direction == SEC_SEND);
+            if (job->srtp != last)
+                prefetch_keys(backend, job);
+            last = job->srtp;
             *p = (struct pending){.job = job};
             job->result =
                 job->is_rtcp ? protect_rtcp_prepare(job, op, p) : protect_rtp_prepare(job, op, p);

@@ -27,8 +27,13 @@ struct cm_keys {
     struct hmac_sha1 mac;
 };
 
+#define CACHE_LINE  64
+#define GCM_POWERS  48                          /* of the hash key; the highest lies first */
+#define GCM_KEYS    (11 * 16)                   /* the round keys that AES-128 uses */
+#define GCM_KEY_END sizeof(struct gcm_key_data) /* where the lowest power ends */
+
 struct sec__crypt {
-    union {
+    _Alignas(CACHE_LINE) union {
         struct gcm_key_data gcm;
         struct cm_keys cm;
     };
@@ -72,6 +77,26 @@ static int imb_create(const struct sec__keys *keys, enum sec_direction direction
     }
     *ret_crypt = c;
     return 0;
+}
+
+static void prefetch(const void *from, const void *end)
+{
+    for (const char *line = from; line < (const char *)end; line += CACHE_LINE)
+        PREFETCH(line);
+}
+
+/* AES-GCM takes a power of the hash key for every block, and those of the header and the sizes. */
+static void imb_prefetch(const struct sec__session *session, size_t size)
+{
+    const struct sec__crypt *c = session->crypt;
+    const char *begin = (const char *)c;
+    if (session->profile != SEC_PROFILE_AEAD_AES_128_GCM) {
+        prefetch(&c->cm, &c->cm + 1);
+        return;
+    }
+    size_t powers = TK_MIN(size / 16 + 4, (size_t)GCM_POWERS);
+    prefetch(begin, begin + GCM_KEYS);
+    prefetch(begin + (GCM_KEY_END - 16 * powers) / CACHE_LINE * CACHE_LINE, begin + GCM_KEY_END);
 }
 
 static bool is_gcm(const struct sec__op *op)
@@ -263,6 +288,7 @@ const struct sec__backend sec__backend_imb = {
     .is_usable = imb_is_usable,
     .create = imb_create,
     .destroy = imb_destroy,
+    .prefetch = imb_prefetch,
     .protect = imb_protect,
     .unprotect = imb_unprotect,
 };

@@ -93,6 +93,13 @@ static void prefetch_sub(const struct list *at)
     PREFETCH(s + 256);
 }
 
+static void prefetch_ahead(const struct sfu_layer *l, const struct list *at)
+{
+    if (at->next != &l->subs)
+        rtp_mapper_prefetch(&CONTAINER_OF(at->next, struct sfu_sub, flow_link)->mapper);
+    prefetch_sub(at->next->next); /* the head is no subscription, and no harm */
+}
+
 /* Goes on where the cursor stands, until the layer is done or `max` outputs are written. */
 static size_t poll_layer(struct sfu_node *node, struct sfu_layer *l, struct sfu_out *outs,
                          size_t max)
@@ -103,7 +110,7 @@ static size_t poll_layer(struct sfu_node *node, struct sfu_layer *l, struct sfu_
     while (at != &l->subs && count < max) {
         struct sfu_sub *s = CONTAINER_OF(at, struct sfu_sub, flow_link);
         if (p == l->pending_first)
-            prefetch_sub(at->next->next); /* the head is no subscription, and no harm */
+            prefetch_ahead(l, at);
         for (; p != NULL && count < max; p = p->next_pending)
             count += sfu__sub_forward(s, p, node->now, &outs[count]);
         if (p == NULL) {
