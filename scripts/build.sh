@@ -4,7 +4,8 @@
 
 [ "$(df -Pk . | awk 'NR==2 {print $4}')" -gt 500000 ] || die "less than 500 MB are free here; the build needs them."
 
-[ -f build/release/build.ninja ] || cmake --preset release >build-release.log 2>&1 || {
+# Settings of the preset reach a folder only when it is configured with it anew.
+[ build/release/build.ninja -nt CMakePresets.json ] || cmake --preset release >build-release.log 2>&1 || {
     cat build-release.log >&2
     rm -f build-release.log
     die "the build could not be configured; the lines above say why."

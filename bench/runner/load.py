@@ -50,17 +50,17 @@ class Failed(RuntimeError):
     """A run that gave no figure, with the reason."""
 
 
-def command_of(env, server, traffic, seconds, report):
+def command_of(env, server, traffic, seconds, report, warm_up):
     return prefix(env.namespaces.client, LOAD_CORE) + [
         str(env.tongke), "load", *server.load, *traffic.options(), "--data", str(env.data),
         "--join-rate", str(env.lengths.join_rate), "--join-timeout", "20",
-        "--warm-up", str(env.lengths.warm_up_s), "--duration", str(seconds),
+        "--warm-up", str(warm_up), "--duration", str(seconds),
         "--server-pid", str(server.pid), "--json", str(report)]
 
 
-def start(env, server, traffic, seconds, report):
+def start(env, server, traffic, seconds, report, warm_up=None):
     """Begins a run; `finish` waits for it. Apart, so that a figure can look at the server meanwhile."""
-    command = command_of(env, server, traffic, seconds, report)
+    command = command_of(env, server, traffic, seconds, report, warm_up or env.lengths.warm_up_s)
     noted = command[command.index(str(env.tongke)):command.index("--server-pid")]
     env.record("load", " ".join(noted))
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -68,7 +68,7 @@ def start(env, server, traffic, seconds, report):
 
 
 def finish(env, running, traffic, seconds, report):
-    limit = 60 + seconds + env.lengths.warm_up_s + 2 * traffic.people() / env.lengths.join_rate
+    limit = 60 + seconds + env.lengths.settle_s + 2 * traffic.people() / env.lengths.join_rate
     try:
         _, errors = running.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
@@ -82,12 +82,12 @@ def finish(env, running, traffic, seconds, report):
     return reading(json.loads(report.read_text()), why)
 
 
-def measure(env, server, traffic, seconds=None):
+def measure(env, server, traffic, seconds=None, warm_up=None):
     """One run against a started server: a reading as below. Failed when nothing was delivered."""
     seconds = seconds or env.lengths.measure_s
     with tempfile.TemporaryDirectory(prefix="tkbench-") as folder:
         report = pathlib.Path(folder) / "load.json"
-        running = start(env, server, traffic, seconds, report)
+        running = start(env, server, traffic, seconds, report, warm_up)
         try:
             return finish(env, running, traffic, seconds, report)
         finally:

@@ -11,11 +11,11 @@ def one_round(env, traffic, others):
     """
     costs, failed, seen = {"floor": []}, {}, {}
 
-    def take(make, own):
+    def take(make, own, warm_up):
         server = make()
         try:
             with server:
-                reading = measure(env, server, own)
+                reading = measure(env, server, own, warm_up=warm_up)
             seen.setdefault(server.name, []).append(reading)
             return server.name, reading["us_per_packet"]
         except (Failed, RuntimeError, OSError) as error:
@@ -23,11 +23,11 @@ def one_round(env, traffic, others):
             env.say(f"    {server.name}: {error}")
             return server.name, None
 
-    costs["floor"].append(take(lambda: Floor(env, traffic), traffic)[1])
+    costs["floor"].append(take(lambda: Floor(env, traffic), traffic, env.lengths.warm_up_s)[1])
     for make, own in others:
-        name, cost = take(make, own)
+        name, cost = take(make, own, env.lengths.settle_s)
         costs[name] = cost
-    costs["floor"].append(take(lambda: Floor(env, traffic), traffic)[1])
+    costs["floor"].append(take(lambda: Floor(env, traffic), traffic, env.lengths.warm_up_s)[1])
     return {**costs, "failed": failed, "readings": seen}
 
 

@@ -59,13 +59,14 @@ class Rounds(unittest.TestCase):
             def __exit__(self, *_):
                 pass
 
-        def measure(_env, server, _traffic):
+        def measure(_env, server, _traffic, warm_up):
             if server.name == "janus tuned":
                 raise load.Failed("refused")
+            self.assertEqual(warm_up, 1 if server.name == "floor" else 6)
             return {"us_per_packet": {"floor": 2.0, "tongke": 3.0}[server.name]}
 
         class Env:
-            lengths = type("Lengths", (), {"rounds": 3})
+            lengths = type("Lengths", (), {"rounds": 3, "warm_up_s": 1, "settle_s": 6})
 
             def say(self, _text):
                 pass
