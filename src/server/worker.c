@@ -119,13 +119,10 @@ static int open_relays(struct worker *w)
     return 0;
 }
 
-static void drain_commands(struct worker *w) ON_MEDIA
+static void take_commands(struct worker *w) ON_MEDIA
 {
     mailbox_clear(&w->commands);
-    for (struct media_command c; mailbox_pop(&w->commands, &c);) {
-        worker__handle_command(w, &c);
-        worker__drain_node(w);
-    }
+    worker__drain_commands(w);
 }
 
 static void drain_relays(struct worker *w, struct mailbox *m) ON_MEDIA
@@ -171,7 +168,7 @@ static void handle_ready(struct worker *w, const struct loop_ready *ready) ON_ME
     else if (ready->user == &w->patience)
         return; /* read at the beginning of the turn */
     else if (ready->user == &w->commands)
-        drain_commands(w);
+        take_commands(w);
     else if (ready->user == &w->handovers)
         drain_handovers(w);
     else if (ready->user == &w->listen_fd)

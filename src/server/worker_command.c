@@ -222,7 +222,7 @@ static int (*const handlers[MEDIA_COMMAND_KIND_COUNT_])(struct worker *,
     [MEDIA_SUB_TARGET] = set_sub_target,
 };
 
-void worker__handle_command(struct worker *w, const struct media_command *command)
+static void handle_command(struct worker *w, const struct media_command *command)
 {
     int err = handlers[command->kind](w, command);
     if (err >= 0 || err == ERR_NOT_FOUND)
@@ -231,4 +231,17 @@ void worker__handle_command(struct worker *w, const struct media_command *comman
               command->kind, command->peer, err_text(err));
     if (command->peer != 0)
         report_failure(w, command->peer, err);
+}
+
+bool worker__has_commands(struct worker *w)
+{
+    return ring_count(&w->commands.ring) > 0;
+}
+
+void worker__drain_commands(struct worker *w)
+{
+    for (struct media_command c; mailbox_pop(&w->commands, &c);) {
+        handle_command(w, &c);
+        worker__drain_node(w);
+    }
 }

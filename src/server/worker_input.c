@@ -26,12 +26,27 @@ static enum datagram_kind kind_of(const uint8_t *data, size_t size)
     return data[1] >= 192 && data[1] <= 223 ? DATAGRAM_RTCP : DATAGRAM_RTP; /* RFC 5761, 4 */
 }
 
-/* A request names our ufrag; a response comes from an address that is known, or is not for us. */
+/*
+ * A request names our ufrag. One that we do not know may be of a peer whose command still waits: the
+ * control thread gives it before the client is told of us, but its first check can be here first,
+ * and would be repeated only after half a second, over TCP never.
+ */
+static struct worker_peer *named_peer(struct worker *w, const char *ufrag)
+{
+    struct worker_peer *wp = strmap_get(&w->ufrags, ufrag);
+    if (wp != NULL || !worker__has_commands(w))
+        return wp;
+    worker__finish_input(w); /* a command may end what its packets belong to */
+    worker__drain_commands(w);
+    return strmap_get(&w->ufrags, ufrag);
+}
+
+/* A response comes from an address that is known, or is not for us. */
 static struct worker_peer *stun_peer(struct worker *w, const struct udp_datagram *d)
 {
     char ufrag[PEER_UFRAG_SIZE];
     if (ice_peek_username(d->data, d->size, ufrag, sizeof(ufrag)) == 0)
-        return strmap_get(&w->ufrags, ufrag);
+        return named_peer(w, ufrag);
     return addrmap_get(&w->addrs, &d->from);
 }
 

@@ -159,7 +159,10 @@ void worker__send(struct worker *w, const struct addr *from, const struct addr *
 /* worker_command.c */
 /* Counts a peer as joining, or not any more. */
 void worker__set_joining(struct worker *w, struct worker_peer *wp, bool is_joining);
-void worker__handle_command(struct worker *w, const struct media_command *command);
+/* Whether the control thread has given commands that wait; and handles all of them. Received
+ * packets must not wait for worker__finish_input() then: a command may remove their peer. */
+bool worker__has_commands(struct worker *w);
+void worker__drain_commands(struct worker *w);
 void worker__remove_peer(struct worker *w, struct worker_peer *wp);
 /* Gives the buffers' memory back when the last peer has left and the last buffer has come back;
  * when nothing that was received is being worked on. */
