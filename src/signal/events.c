@@ -16,8 +16,10 @@ static void on_connected(struct signal_transport *t)
         p->whip->lost_at = MONO_NEVER;
     if (t->dc != NULL)
         signal__dc_connected(t->dc);
-    if (t == p->subscriber)
+    if (t == p->subscriber) {
+        signal__subs_attach_agreed(t);
         signal__participant_set_active(p);
+    }
 }
 
 /* A line that was lost is resumed, the session kept; whatever else failed needs a new connection.

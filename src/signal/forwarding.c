@@ -102,6 +102,23 @@ static void tell_subscribed(struct signal_track *track)
     signal__send(track->participant, &response);
 }
 
+void signal__sub_agreed(struct signal_sub *sub)
+{
+    if (sub->transport->was_connected)
+        signal__sub_attach(sub);
+    else
+        sub->state = SIGNAL_SUB_AGREED;
+}
+
+void signal__subs_attach_agreed(struct signal_transport *t)
+{
+    for (size_t i = 0; i < t->section_count; i++) {
+        struct signal_sub *sub = t->sections[i].sub;
+        if (sub != NULL && sub->state == SIGNAL_SUB_AGREED)
+            signal__sub_attach(sub);
+    }
+}
+
 void signal__sub_attach(struct signal_sub *sub)
 {
     struct signal *s = sub->viewer->room->signal;
@@ -133,7 +150,7 @@ void signal__sub_detach(struct signal_sub *sub)
         count_sub(sub->track, worker, -1);
         sub->track->has_wanted[worker] = false;
     }
-    if (sub->state == SIGNAL_SUB_ATTACHED || sub->state == SIGNAL_SUB_OFFERED) {
+    if (sub->state >= SIGNAL_SUB_OFFERED) {
         struct signal_section *section = &sub->transport->sections[sub->section];
         section->sub = NULL;
         section->has_stale_sub = true;

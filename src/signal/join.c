@@ -246,6 +246,8 @@ static int start(struct signal_participant *p, const Livekit__JoinRequest *reque
         return join__refuse(j, err, 503, err_text(err));
     for (size_t i = 0; i < request->n_add_track_requests; i++)
         signal__add_track(p, request->add_track_requests[i]);
+    p->takes_tracks = true;
+    signal__reconcile_viewer(p);
     if (request->publisher_offer != NULL) {
         struct sdp_error error = {0};
         err = signal__answer_offer(p, request->publisher_offer, &error);

@@ -139,7 +139,7 @@ static void match_section(struct negotiation *n, size_t index)
 static void assign_subs(struct signal_transport *t)
 {
     struct signal_participant *p = t->participant;
-    if (p->subscriber != t || !p->was_active)
+    if (p->subscriber != t || !p->takes_tracks)
         return;
     LIST_FOR_EACH(it, &p->subs)
     {
@@ -263,7 +263,7 @@ static void apply(struct negotiation *n)
         if (section->track != NULL && signal__backup_arrived(section->track))
             has_new_tracks = true;
         if (section->sub != NULL && section->sub->state == SIGNAL_SUB_OFFERED)
-            signal__sub_attach(section->sub);
+            signal__sub_agreed(section->sub);
     }
     if (has_new_tracks)
         reconcile_tracks(t);

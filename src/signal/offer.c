@@ -133,7 +133,7 @@ static void apply_answer(struct signal_transport *t, const struct sdp_session *a
         if (section->sub == NULL || section->sub->state != SIGNAL_SUB_OFFERED)
             continue;
         if (agreed->port != 0 && (agreed->dir & SDP_DIR_RECVONLY) != 0)
-            signal__sub_attach(section->sub);
+            signal__sub_agreed(section->sub);
         else
             signal__sub_refuse(section->sub);
     }

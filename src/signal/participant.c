@@ -211,7 +211,7 @@ void signal__participant_set_active(struct signal_participant *p)
     if (p->was_active)
         return;
     struct signal_room *room = p->room;
-    p->was_active = true;
+    p->was_active = p->takes_tracks = true;
     p->state = LIVEKIT__PARTICIPANT_INFO__STATE__ACTIVE;
     signal__changed(p, p->is_publisher);
     signal__updates_flush(room);
@@ -220,6 +220,7 @@ void signal__participant_set_active(struct signal_participant *p)
     if (room->is_ruled && s->policy.on_presence != NULL)
         s->policy.on_presence(s->policy.user, room->name, p->claims.grants.identity, true);
     signal__reconcile_viewer(p);
+    signal__negotiation_due(p); /* what found no section in its first description */
     signal__data_auto_subscribe(p);
 }
 

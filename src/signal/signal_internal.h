@@ -293,6 +293,9 @@ struct signal_sub *signal__sub_find(struct signal_participant *viewer,
                                     const struct signal_track *track);
 /* Sections, worker and publisher learn that it flows. */
 void signal__sub_attach(struct signal_sub *sub);
+/* Its section is agreed: it flows now, or when the connection is up for the first time. */
+void signal__sub_agreed(struct signal_sub *sub);
+void signal__subs_attach_agreed(struct signal_transport *t);
 void signal__sub_detach(struct signal_sub *sub);
 /* The client cannot take it: subscription_response, no further try. */
 void signal__sub_refuse(struct signal_sub *sub);

@@ -217,7 +217,8 @@ enum signal_wish { SIGNAL_WISH_NONE, SIGNAL_WISH_YES, SIGNAL_WISH_NO };
 enum signal_sub_state {
     SIGNAL_SUB_IDLE,    /* only remembers a wish or settings */
     SIGNAL_SUB_WAITING, /* for a section */
-    SIGNAL_SUB_OFFERED, /* in a section of our offer, not yet answered */
+    SIGNAL_SUB_OFFERED, /* in a section of our description, not yet agreed */
+    SIGNAL_SUB_AGREED,  /* and agreed, before the connection is up */
     SIGNAL_SUB_ATTACHED /* the worker forwards */
 };
 
@@ -231,7 +232,7 @@ struct signal_sub {
     bool is_denied; /* the publisher's SubscriptionPermission; told to the viewer */
     bool is_paused;
     bool is_refused;                    /* the client cannot take the codec: not tried again */
-    struct signal_transport *transport; /* OFFERED, ATTACHED */
+    struct signal_transport *transport; /* from OFFERED on */
     size_t section;
 
     /* UpdateTrackSettings. */
@@ -353,6 +354,7 @@ struct signal_participant {
     wall_ms joined_at;
     mono_us created_at, lost_at;
     bool is_v1, is_publisher, was_active;
+    bool takes_tracks;     /* subscriptions get sections: from its first description on */
     uint8_t cut_on_resume; /* simulated: 1 = before, 2 = after the first frame */
     uint8_t sdk;
     int32_t client_protocol;

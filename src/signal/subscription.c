@@ -1,7 +1,9 @@
 /*
  * Who is subscribed to what. A pair of viewer and track should flow when the track is announced,
- * the viewer is active and has heard of the publisher, rights, rules and the publisher's permission
- * allow it, and the viewer wishes it (by default or expressly). reconcile() brings a pair there.
+ * the viewer takes tracks and has heard of the publisher, rights, rules and the publisher's
+ * permission allow it, and the viewer wishes it (by default or expressly). reconcile() brings a
+ * pair there. What is there when a client joins stands in its first description: it knows the SSRCs
+ * before anything can flow, and need not be asked for another description once it is connected.
  */
 
 #include "base/err.h"
@@ -60,7 +62,7 @@ int signal__policy_layer(const struct signal_participant *viewer, const struct s
 /* Whether it may flow at all, wishes apart; the publisher's permission is looked at by itself. */
 static bool is_possible(const struct signal_participant *viewer, const struct signal_track *track)
 {
-    return track->is_announced && viewer->was_active && viewer != track->participant &&
+    return track->is_announced && viewer->takes_tracks && viewer != track->participant &&
            viewer->claims.grants.can_subscribe &&
            signal__bits_has(&viewer->known, track->participant->slot) &&
            signal__policy_layer(viewer, track) >= 0;
@@ -112,7 +114,8 @@ void signal__reconcile(struct signal_participant *viewer, struct signal_track *t
         return;
     if (should_flow) {
         bool is_permitted = signal__is_permitted(viewer, track);
-        set_denied(sub, !is_permitted);
+        if (viewer->was_active) /* before, it is not told: it may not know the publisher yet */
+            set_denied(sub, !is_permitted);
         should_flow = is_permitted && !sub->is_refused;
     }
     if (should_flow && sub->state == SIGNAL_SUB_IDLE) {
