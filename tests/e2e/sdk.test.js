@@ -31,8 +31,10 @@ after(async () => {
 const tokenFor = (room, identity, ...more) => token('--room', room, '--identity', identity, '--name', identity, ...more);
 const joinPage = (room, identity, options) => pages.join(server.ws, tokenFor(room, identity), options);
 
-async function joinNode(name, identity) {
+/** `prepare` sees the room before it connects. */
+async function joinNode(name, identity, prepare = () => {}) {
   const room = new rtc.Room();
+  prepare(room);
   await room.connect(server.ws, tokenFor(name, identity), { autoSubscribe: true, dynacast: false });
   nodeRooms.push(room);
   return room;
@@ -267,6 +269,19 @@ test('data packets, text and byte streams, RPC between browser and node', async 
   assert.equal(eight, '8');
 });
 
+/** Which tracks a room of rtc-node has played so far, as "identity kind". */
+function playedBy(room) {
+  const tracks = new Set();
+  room.on(rtc.RoomEvent.TrackSubscribed, async (track, _publication, participant) => {
+    const isVideo = track.kind === rtc.TrackKind.KIND_VIDEO;
+    for await (const _frame of isVideo ? new rtc.VideoStream(track) : new rtc.AudioStream(track)) {
+      tracks.add(`${participant.identity} ${isVideo ? 'video' : 'audio'}`);
+      break;
+    }
+  });
+  return tracks;
+}
+
 test('rtc-node publishes sound and picture, the browser plays them, and the other way', async () => {
   const page = await joinPage('native', 'page');
   const node = await joinNode('native', 'node');
@@ -291,22 +306,15 @@ test('rtc-node publishes sound and picture, the browser plays them, and the othe
   try {
     await playing(page, 'node');
     await hearing(page, 'node');
-    const kinds = new Set();
-    node.on(rtc.RoomEvent.TrackSubscribed, async (track) => {
-      if (track.kind === rtc.TrackKind.KIND_VIDEO) {
-        for await (const _frame of new rtc.VideoStream(track)) {
-          kinds.add('video');
-          break;
-        }
-      } else {
-        for await (const _frame of new rtc.AudioStream(track)) {
-          kinds.add('audio');
-          break;
-        }
-      }
-    });
+    const played = playedBy(node);
     await publish(page);
-    await until('node plays both', () => kinds.has('video') && kinds.has('audio'));
+    await until('node plays both', () => played.has('page video') && played.has('page audio'));
+    // somebody who comes later has everything in its first answer
+    let playedLate;
+    await joinNode('native', 'late', (room) => {
+      playedLate = playedBy(room);
+    });
+    await until('the late one plays both of both', () => playedLate.size === 4);
   } finally {
     isRunning = false;
     await feed;
