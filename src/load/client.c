@@ -106,6 +106,25 @@ void load__client_end(struct load_client *c)
     c->state = LOAD_LEFT;
 }
 
+void load__client_reached(struct load_client *c, enum load_step step, mono_us now)
+{
+    if (c->step_at[step] == 0)
+        c->step_at[step] = now;
+}
+
+/* How long each step took, from the last one before it that this target has. */
+static void note_steps(struct load_client *c)
+{
+    mono_us before = c->join_at;
+    for (size_t i = 0; i < LOAD_STEP_COUNT_; i++) {
+        if (c->step_at[i] == 0)
+            continue;
+        load_hist_add(&c->run->steps[i], c->step_at[i] - before);
+        load_hist_add(&c->run->m.steps[i], c->step_at[i] - before);
+        before = c->step_at[i];
+    }
+}
+
 static void note_join(struct load_client *c, mono_us now)
 {
     if (c->state != LOAD_JOINING)
@@ -117,6 +136,8 @@ static void note_join(struct load_client *c, mono_us now)
         return;
     load_hist_add(&c->run->join_us, now - c->join_at);
     load_hist_add(&c->run->m.join_us, now - c->join_at);
+    load__client_reached(c, LOAD_STEP_PICTURE, now);
+    note_steps(c);
 }
 
 static void note_complete(struct load_client *c)
@@ -130,8 +151,7 @@ static void note_complete(struct load_client *c)
 
 void load__client_up(struct load_client *c, struct load_conn *conn, mono_us now)
 {
-    if (c->up_at == 0)
-        c->up_at = now;
+    load__client_reached(c, LOAD_STEP_KEYS, now);
     if (c->tx != NULL && conn->sends)
         load__tx_start(c->tx, conn, now);
     if (!c->subscribes)
@@ -139,10 +159,22 @@ void load__client_up(struct load_client *c, struct load_conn *conn, mono_us now)
     note_complete(c);
 }
 
+/* What a client waits for: the picture, where there is one. */
+static bool is_awaited(const struct load_client *c, enum rtp_kind kind)
+{
+    return kind == RTP_KIND_VIDEO || !c->run->options->has_video;
+}
+
+void load__client_packet(struct load_client *c, enum rtp_kind kind, mono_us now)
+{
+    if (is_awaited(c, kind))
+        load__client_reached(c, LOAD_STEP_PACKET, now);
+}
+
 void load__client_stream(struct load_client *c, enum rtp_kind kind, mono_us now)
 {
     c->streams_seen++;
-    if (kind == RTP_KIND_VIDEO || !c->run->options->has_video)
+    if (is_awaited(c, kind))
         note_join(c, now);
     note_complete(c);
 }

@@ -47,6 +47,7 @@ static void drain(struct load_conn *conn, mono_us now)
             take_keys(conn, now);
         } else if (event.kind == PEER_EVENT_ADDR_CHANGED) {
             conn->remote = event.addr;
+            load__client_reached(conn->client, LOAD_STEP_PATH, now);
         } else if (event.kind == PEER_EVENT_FAILED || event.kind == PEER_EVENT_DISCONNECTED) {
             conn->is_up = false;
             load__client_fail(conn->client, "media connection lost: %s",
@@ -258,6 +259,7 @@ int load__conn_set_remote(struct load_conn *conn, const struct sdp_session *remo
 {
     struct sdp_transport transport;
     int err = sdp_get_transport(remote, &transport, NULL);
+    load__client_reached(conn->client, LOAD_STEP_DESCRIPTION, now);
     bool is_new = conn->peer == NULL;
     if (err == 0 && is_new)
         err = make_peer(conn, is_dtls_client, now);

@@ -287,6 +287,16 @@ uint64_t load__protobuf_number(const uint8_t *data, size_t size, uint32_t outer,
 
 /* ---- client.c: one participant ---- */
 
+/* What a joining subscriber gets to, in this order; a target may leave some out. */
+enum load_step {
+    LOAD_STEP_DESCRIPTION, /* the server's first answer or offer is here */
+    LOAD_STEP_PATH,        /* ICE has selected a pair */
+    LOAD_STEP_KEYS,        /* DTLS is done */
+    LOAD_STEP_PACKET,      /* the first packet of the picture (without pictures: of the sound) */
+    LOAD_STEP_PICTURE,     /* the first whole decodable picture (or that packet): it has joined */
+    LOAD_STEP_COUNT_
+};
+
 enum load_state { LOAD_IDLE, LOAD_JOINING, LOAD_JOINED, LOAD_FAILED, LOAD_LEFT };
 
 struct load_client {
@@ -297,8 +307,9 @@ struct load_client {
     bool publishes, subscribes, is_lossy, is_late; /* late: joins while it is measured */
     bool is_site;                                  /* of a lesson, and not the one that lectures */
     enum load_state state;
-    bool is_complete;       /* everything that it should send and receive flows */
-    mono_us join_at, up_at; /* 0 = not yet */
+    bool is_complete; /* everything that it should send and receive flows */
+    mono_us join_at;
+    mono_us step_at[LOAD_STEP_COUNT_]; /* 0 = not yet, or never */
     uint32_t streams_wanted;
     uint32_t streams_seen; /* those that had a packet or a picture */
     struct load_tx *tx;
@@ -317,8 +328,12 @@ extern const struct load_target load__livekit, load__whip, load__janus, load__fl
 void load__client_begin(struct load_client *c, mono_us now);
 void load__client_end(struct load_client *c);
 void load__client_fail(struct load_client *c, const char *form, ...) PRINTF_LIKE(2, 3);
+/* Only the first time counts. */
+void load__client_reached(struct load_client *c, enum load_step step, mono_us now);
 /* Media is up on one of its connections. */
 void load__client_up(struct load_client *c, struct load_conn *conn, mono_us now);
+/* A stream had its first packet. */
+void load__client_packet(struct load_client *c, enum rtp_kind kind, mono_us now);
 /* A stream had its first picture (its first packet, for sound). */
 void load__client_stream(struct load_client *c, enum rtp_kind kind, mono_us now);
 const char *load__client_name(const struct load_client *c, char *buf, size_t size);
@@ -349,6 +364,7 @@ struct load_measure {
     uint64_t joins, failures;
     struct load_hist delay, recovery, lateness, join_us;
     struct load_hist start_age; /* of packets sent before the stream began for its receiver */
+    struct load_hist steps[LOAD_STEP_COUNT_];
 };
 
 /* ---- run.c ---- */
@@ -390,7 +406,8 @@ struct load_run {
     bool is_measuring;
     mono_us measured_us;
     struct load_measure m;
-    struct load_hist join_us; /* of all who joined, measured or not */
+    struct load_hist join_us;                 /* of all who joined, measured or not */
+    struct load_hist steps[LOAD_STEP_COUNT_]; /* and how long each step of it took */
     struct load_watch_span server, self;
     bool is_limited;
     char limits[LOAD_TEXT_SIZE]; /* what says that the generator is the limit */

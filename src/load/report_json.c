@@ -140,6 +140,17 @@ static void put_media(json_t *o, const struct load_measure *m, double seconds)
     json_object_set_new(o, "age_at_start", hist_of(&m->start_age));
 }
 
+/* Where the time of joining went: the steps of a join add up to its time. */
+static json_t *steps_of(const struct load_hist steps[LOAD_STEP_COUNT_])
+{
+    static const char *const names[LOAD_STEP_COUNT_] = {"description", "path", "keys", "packet",
+                                                        "picture"};
+    json_t *o = json_object();
+    for (size_t i = 0; i < LOAD_STEP_COUNT_; i++)
+        json_object_set_new(o, names[i], hist_of(&steps[i]));
+    return o;
+}
+
 static json_t *joins_of(const struct load_run *run)
 {
     json_t *o = json_object();
@@ -149,6 +160,8 @@ static json_t *joins_of(const struct load_run *run)
     put_count(o, "while_measured", run->m.joins);
     json_object_set_new(o, "time", hist_of(&run->join_us));
     json_object_set_new(o, "time_while_measured", hist_of(&run->m.join_us));
+    json_object_set_new(o, "steps", steps_of(run->steps));
+    json_object_set_new(o, "steps_while_measured", steps_of(run->m.steps));
     if (run->first_failed != NULL && run->first_failed->why != NULL)
         json_object_set_new(o, "first_failure", json_string(run->first_failed->why));
     return o;

@@ -309,7 +309,7 @@ static void tell_incomplete(struct load_run *run, uint32_t until)
         struct load_client *c = &run->clients[i];
         if (c->is_complete || c->state == LOAD_FAILED)
             continue;
-        if (c->up_at == 0)
+        if (c->step_at[LOAD_STEP_KEYS] == 0)
             load__client_fail(c, "no media connection within the time (--join-timeout)");
         else
             load__client_fail(c, "%u of %u tracks came within the time (--join-timeout)",

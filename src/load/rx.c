@@ -200,6 +200,7 @@ static bool place(struct load_conn *conn, struct load_rx *rx, const struct rtp_v
     if (rx->edge == 0) {
         rx->edge = ext;
         rx->first_at = arrived;
+        load__client_packet(conn->client, rx->kind, arrived);
         rx->is_between = false;
         load__conn_hurry(conn, arrived);
     } else if (result == RTP_SEQ_RESYNC) {

@@ -132,6 +132,43 @@ static void test_dual(void **state)
     json_decref(report);
 }
 
+static double mean(const json_t *hist)
+{
+    return json_real_value(json_object_get(hist, "mean_us"));
+}
+
+/* Each of those who came has been through every step, and these add up to its joining. */
+static void check_steps(const json_t *report, json_int_t joins)
+{
+    static const char *const names[] = {"description", "path", "keys", "packet", "picture"};
+    const json_t *join = json_object_get(report, "join");
+    const json_t *steps = json_object_get(join, "steps_while_measured");
+    double whole = mean(json_object_get(join, "time_while_measured")), sum = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        const json_t *step = json_object_get(steps, names[i]);
+        assert_int_equal(json_integer_value(json_object_get(step, "count")), joins);
+        sum += mean(step);
+    }
+    /* A packet's time is the kernel's, the others are the loop's, and nothing is below zero. */
+    assert_true(sum > 0.99 * whole && sum < 1.1 * whole + 1000);
+}
+
+/* Who comes into a running lesson knows the streams before they begin, and sees the picture from
+ * the keyframe that the server keeps: nobody asks for one. */
+static void test_storm(void **state)
+{
+    (void)state;
+    json_t *report = run_load((const char *const[]){"--subscribers", "10", "--join-storm", "30",
+                                                    "--storm-seconds", "1", "--duration", "3",
+                                                    "--room", "storm", NULL});
+    assert_int_equal(figure(report, "join", "joined"), 41);
+    assert_int_equal(figure(report, "media", "unknown_ssrc"), 0);
+    assert_int_equal(figure(report, "media", "plis_sent"), 0);
+    assert_int_equal(figure(report, "media", "lost"), 0);
+    check_steps(report, 30);
+    json_decref(report);
+}
+
 static void test_loss_is_repaired(void **state)
 {
     (void)state;
@@ -195,9 +232,10 @@ static void test_stop_reports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_single),           cmocka_unit_test(test_dual),
-        cmocka_unit_test(test_loss_is_repaired), cmocka_unit_test(test_lesson),
-        cmocka_unit_test(test_refusal_is_told),  cmocka_unit_test(test_stop_reports),
+        cmocka_unit_test(test_single),       cmocka_unit_test(test_dual),
+        cmocka_unit_test(test_storm),        cmocka_unit_test(test_loss_is_repaired),
+        cmocka_unit_test(test_lesson),       cmocka_unit_test(test_refusal_is_told),
+        cmocka_unit_test(test_stop_reports),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }
