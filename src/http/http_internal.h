@@ -95,6 +95,7 @@ struct http_ws {
     mono_us heard_at;
     bool is_pinged, is_ping_due; /* since it was heard last */
     bool is_open;                /* the upgrade is done */
+    bool has_sent;               /* since `writable` was called last */
     bool is_ended;               /* its close frame is the library's matter */
 };
 

@@ -170,14 +170,15 @@ static int end(struct http_ws *ws)
     return ERR_CLOSED;
 }
 
+/* Frames go to the library until it keeps a rest of one: the socket is full. To ask the socket
+ * before each would cost a system call per frame. */
 int http__ws_send_queued(struct http_ws *ws)
 {
-    bool has_sent = false;
     int n = 1;
     if (ws->is_ended)
         return 0; /* the library sends the close frame and waits for the other's */
     for (int i = 0; i < HTTP__SIGNAL_BURST && n > 0; i++) {
-        if (lws_send_pipe_choked(ws->conn->wsi))
+        if (lws_partial_buffered(ws->conn->wsi))
             return 0; /* the socket tells when it has room */
         if (ws->is_ping_due && send_ping(ws) < 0)
             return ERR_CLOSED;
@@ -189,13 +190,17 @@ int http__ws_send_queued(struct http_ws *ws)
         }
         if (n < 0)
             return n;
-        has_sent = has_sent || n > 0;
+        ws->has_sent = ws->has_sent || n > 0;
     }
     if (list_is_empty(&ws->queue) && ws->close_code != 0)
         return end(ws);
-    if (n > 0)
+    if (n > 0) {
         want_writable(ws); /* there may be more */
-    else if (has_sent && ws->ops.writable != NULL && ws->user_conn != NULL)
+        return 0;
+    }
+    bool is_news = ws->has_sent;
+    ws->has_sent = false;
+    if (is_news && ws->ops.writable != NULL && ws->user_conn != NULL)
         ws->ops.writable(ws->user_conn);
     return 0;
 }

@@ -20,9 +20,12 @@ static struct fixture fx;
 
 /* ---- a route of another module: echoes, closes when asked ---- */
 
+#define POUR_COUNT 400
+#define POUR_SIZE  40000 /* one fills the queue */
+
 struct echo {
     struct http_ws *ws;
-    _Atomic int writable;
+    int pour_left;
 };
 
 static _Atomic int echoes_open;
@@ -40,12 +43,22 @@ static int echo_open(void *user, const struct http_request *r, struct http_ws *w
     return http_ws_send(ws, r->params[0], strlen(r->params[0]), true);
 }
 
+static void pour(struct echo *e)
+{
+    static const char block[POUR_SIZE];
+    while (e->pour_left > 0 && http_ws_send(e->ws, block, sizeof(block), false) == 0)
+        e->pour_left--;
+}
+
 static void echo_receive(void *conn, const void *data, size_t size, bool is_text)
 {
     struct echo *e = conn;
     if (size == 4 && memcmp(data, "stop", 4) == 0) {
         http_ws_close(e->ws, 4001, "asked to");
         assert_int_equal(http_ws_send(e->ws, "x", 1, true), ERR_CLOSED);
+    } else if (size == 4 && memcmp(data, "pour", 4) == 0) {
+        e->pour_left = POUR_COUNT;
+        pour(e);
     } else if (size == 5 && memcmp(data, "flood", 5) == 0) {
         int rc = 0;
         char text[16];
@@ -62,8 +75,7 @@ static void echo_receive(void *conn, const void *data, size_t size, bool is_text
 
 static void echo_writable(void *conn)
 {
-    struct echo *e = conn;
-    atomic_fetch_add(&e->writable, 1);
+    pour(conn);
 }
 
 static void echo_closed(void *conn)
@@ -314,6 +326,30 @@ static void test_route(void **state)
     wait_for(&echoes_open, 0);
 }
 
+/* A reader that is slow enough for the socket to fill up: who sends is told each time that its
+ * queue is out, and all comes in the end. */
+static void test_slow_reader(void **state)
+{
+    (void)state;
+    struct response r;
+    int fd = ws_connect(fx.port, "/api/v1/lessons/demo/log", &r);
+    assert_int_equal(r.status, 101);
+    response_free(&r);
+    expect_frame(fd, 0x81, "demo", 4);
+    ws_send(fd, 0x81, "pour", 4);
+    for (int i = 0; i < POUR_COUNT; i++) {
+        char *data;
+        size_t size;
+        if (i % 100 == 0)
+            usleep(50000);
+        assert_int_equal(ws_read(fd, &data, &size), 0x82);
+        assert_int_equal(size, POUR_SIZE);
+        free(data);
+    }
+    close(fd);
+    wait_for(&echoes_open, 0);
+}
+
 /* Also at the moment when the server ends. */
 static void test_left_open(void **state)
 {
@@ -363,8 +399,8 @@ int main(void)
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_frames),
         cmocka_unit_test(test_many_frames), cmocka_unit_test(test_size_limit),
         cmocka_unit_test(test_closing),     cmocka_unit_test(test_half_upgrades),
-        cmocka_unit_test(test_route),       cmocka_unit_test(test_ping),
-        cmocka_unit_test(test_left_open),
+        cmocka_unit_test(test_route),       cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_ping),        cmocka_unit_test(test_left_open),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
