@@ -314,6 +314,7 @@ static int open_signal(struct server *s)
     sc->ice_server_count = c->ice_server_count;
     sc->worker_count = (uint8_t)s->worker_count;
     sc->is_auto_create = c->room_auto_create;
+    sc->has_no_webhooks = c->webhook_urls.count == 0;
     sc->room_count_max = (uint32_t)c->room_max_rooms;
     sc->participant_count_max = (uint32_t)c->room_max_participants;
     sc->server_participant_count_max = (uint32_t)c->limits_participants;

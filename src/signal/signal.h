@@ -54,6 +54,7 @@ struct signal_config {
     uint8_t worker_count;
     char fingerprint_sha256[PEER_FINGERPRINT_SIZE]; /* of the server's certificate */
     bool is_auto_create;                            /* rooms come into being at the first join */
+    bool has_no_webhooks;                           /* nobody fetches events: none are made */
     uint32_t room_count_max;
     uint32_t participant_count_max;        /* per room; 0 = no limit of its own */
     uint32_t server_participant_count_max; /* in all rooms together; 0 = no limit */

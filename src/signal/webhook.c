@@ -51,6 +51,8 @@ void signal__webhook(struct signal_room *room, const char *event,
 {
     struct signal *s = room->signal;
     struct webhook *w = NULL;
+    if (s->config.has_no_webhooks)
+        return;
     if (s->webhook_count < SIGNAL_WEBHOOKS_MAX)
         w = calloc(1, sizeof(*w));
     if (w != NULL)

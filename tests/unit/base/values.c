@@ -197,6 +197,29 @@ static void test_id_is_random_text(void **state)
     assert_string_not_equal(a, b);
 }
 
+/* Each letter as often as another: 57 of them, 1,000 times each within five deviations. */
+static void test_random_text_is_even(void **state)
+{
+    (void)state;
+    enum { LETTERS = 57, EACH = 1000, LENGTH = 100 };
+    unsigned counts[256] = {0}, seen = 0;
+    char text[LENGTH + 1];
+    struct rng rng;
+    rng_init_seeded(&rng, 10);
+    for (int i = 0; i < LETTERS * EACH / LENGTH; i++) {
+        id_random_text(&rng, text, LENGTH);
+        assert_int_equal(strlen(text), LENGTH);
+        for (const char *at = text; *at != '\0'; at++)
+            counts[(unsigned char)*at]++;
+    }
+    for (int i = 0; i < 256; i++) {
+        seen += counts[i] > 0;
+        if (counts[i] > 0)
+            assert_in_range(counts[i], EACH - 160, EACH + 160);
+    }
+    assert_int_equal(seen, LETTERS);
+}
+
 static void *own_name(void *ret_name)
 {
     /* The name may be given while the thread runs already. */
@@ -232,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_strbuf_limit),
         cmocka_unit_test(test_hmac_sha1),
         cmocka_unit_test(test_id_is_random_text),
+        cmocka_unit_test(test_random_text_is_even),
         cmocka_unit_test(test_thread_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
