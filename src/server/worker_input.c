@@ -27,9 +27,9 @@ static enum datagram_kind kind_of(const uint8_t *data, size_t size)
 }
 
 /*
- * A request names our ufrag. One that we do not know may be of a peer whose command still waits: the
- * control thread gives it before the client is told of us, but its first check can be here first,
- * and would be repeated only after half a second, over TCP never.
+ * A request names our ufrag. One that we do not know may be of a peer whose command still waits:
+ * the control thread gives it before the client is told of us, but its first check can be here
+ * first, and would be repeated only after half a second, over TCP never.
  */
 static struct worker_peer *named_peer(struct worker *w, const char *ufrag)
 {

@@ -62,6 +62,30 @@ static void join_dual(void **state)
     world_fini(&w);
 }
 
+static int webhooks_of_a_visit(bool has_receiver)
+{
+    static struct world w;
+    int count = 0;
+    world_init(&w, 1);
+    signal_destroy(w.signal);
+    w.config.has_no_webhooks = !has_receiver;
+    assert_int_equal(signal_create(&w.config, w.now, w.wall, &w.signal), 0);
+    struct client *c = client_new(&w, "anna", "r1");
+    assert_int_equal(client_join(c, true), 0);
+    client_leave(c);
+    for (char *body; signal_poll_webhook(w.signal, &body) > 0; count++)
+        free(body);
+    world_fini(&w);
+    return count;
+}
+
+static void events_are_made_for_receivers(void **state)
+{
+    (void)state;
+    assert_int_equal(webhooks_of_a_visit(true), 3); /* room started, joined, left */
+    assert_int_equal(webhooks_of_a_visit(false), 0);
+}
+
 static void publish_and_subscribe(bool is_v1)
 {
     static struct world w;
@@ -165,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(join_single),
         cmocka_unit_test(join_dual),
+        cmocka_unit_test(events_are_made_for_receivers),
         cmocka_unit_test(publish_and_subscribe_single),
         cmocka_unit_test(publish_and_subscribe_dual),
         cmocka_unit_test(captured_offers_are_answered_section_by_section),
