@@ -35,22 +35,24 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
 
 /* ---- the description of a packet ---- */
 
-static const uint8_t passed_exts[SFU_EXTS_MAX] = {
-    RTP_EXT_AUDIO_LEVEL,   RTP_EXT_VIDEO_ORIENTATION,     RTP_EXT_ABS_CAPTURE_TIME,
-    RTP_EXT_PLAYOUT_DELAY, RTP_EXT_DEPENDENCY_DESCRIPTOR,
-};
+/* Those that are passed through: SFU_EXTS_MAX. */
+#define PASSED_EXTS                                                                \
+    (RTP_EXT_BIT(RTP_EXT_AUDIO_LEVEL) | RTP_EXT_BIT(RTP_EXT_ABS_CAPTURE_TIME) |    \
+     RTP_EXT_BIT(RTP_EXT_PLAYOUT_DELAY) | RTP_EXT_BIT(RTP_EXT_VIDEO_ORIENTATION) | \
+     RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR))
 
 static void note_exts(struct sfu_packet *p, const struct sfu_arrival *in)
 {
-    for (size_t i = 0; i < SFU_EXTS_MAX && in->view.ext != NULL; i++) {
-        const struct rtp_ext_value *value = &in->exts.value[passed_exts[i]];
-        if (value->data == NULL)
-            continue;
-        p->exts[p->ext_count].ext = passed_exts[i];
-        p->exts[p->ext_count].size = value->size;
-        p->exts[p->ext_count].at = (uint16_t)(value->data - in->pkt->data);
-        p->ext_count++;
+    uint8_t count = 0;
+    for (uint32_t left = in->exts.present & PASSED_EXTS; left != 0; left &= left - 1) {
+        uint8_t ext = (uint8_t)__builtin_ctz(left);
+        const struct rtp_ext_value *value = &in->exts.value[ext];
+        p->exts[count].ext = ext;
+        p->exts[count].size = value->size;
+        p->exts[count].at = (uint16_t)(value->data - in->pkt->data);
+        count++;
     }
+    p->ext_count = count;
 }
 
 static int note_red(struct sfu_packet *p, const struct rtp_view *v)
@@ -271,7 +273,9 @@ void sfu_node_handle_rtp(struct sfu_node *node, sfu_peer_id peer, struct pkt *pk
         node->stats.drop_unknown_peer++;
         return;
     }
-    struct sfu_arrival in = {.pkt = pkt};
+    struct sfu_arrival in; /* the rest is written by parsing */
+    in.pkt = pkt;
+    in.is_rtx = false;
     if (rtp_parse(pkt->data, pkt->size, &in.view) < 0) {
         node->stats.drop_malformed++;
         return;
