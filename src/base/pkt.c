@@ -29,11 +29,9 @@ struct pkt_pool {
     uint8_t *memory; /* `count` buffers of the first class, then of the second, and so on */
     size_t count;    /* so many may be out, of all classes together */
     size_t used;     /* out, or in `returned` */
-    struct {
-        struct pkt *local;
-        size_t fresh_count; /* at the end: never taken, so that idle memory is not touched */
-        uint8_t *end;
-    } classes[CLASSES];
+    struct pkt *local[CLASSES];
+    size_t fresh_count[CLASSES]; /* at the end: never taken, so that idle memory is not touched */
+    uint8_t *end[CLASSES];
     _Atomic(struct pkt *) returned;
 };
 
@@ -42,9 +40,9 @@ static void reset(struct pkt_pool *pool)
     uint8_t *end = pool->memory;
     for (size_t c = 0; c < CLASSES; c++) {
         end += pool->count * STRIDE(c);
-        pool->classes[c].local = NULL;
-        pool->classes[c].fresh_count = pool->count;
-        pool->classes[c].end = end;
+        pool->local[c] = NULL;
+        pool->fresh_count[c] = pool->count;
+        pool->end[c] = end;
     }
 }
 
@@ -71,8 +69,8 @@ static void collect_returned(struct pkt_pool *pool)
     struct pkt *p = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
     while (p != NULL) {
         struct pkt *next = p->next_free;
-        p->next_free = pool->classes[p->size_class].local;
-        pool->classes[p->size_class].local = p;
+        p->next_free = pool->local[p->size_class];
+        pool->local[p->size_class] = p;
         pool->used--;
         p = next;
     }
@@ -87,7 +85,7 @@ size_t pkt_pool_used(struct pkt_pool *pool)
 static bool is_fresh(const struct pkt_pool *pool)
 {
     for (size_t c = 0; c < CLASSES; c++)
-        if (pool->classes[c].fresh_count < pool->count)
+        if (pool->fresh_count[c] < pool->count)
             return false;
     return true;
 }
@@ -111,45 +109,42 @@ void pkt_pool_destroy(struct pkt_pool *pool)
 
 static uint8_t class_for(size_t room)
 {
-    uint8_t c = 0;
-    while (c + 1u < CLASSES && room > room_of[c])
-        c++;
-    return c;
+    return (uint8_t)((room > room_of[0]) + (room > room_of[1]) + (room > room_of[2]));
 }
 
 /* Each class has room for all that may be out: it never lacks one while `used` is below `count`. */
-static struct pkt *take_fresh(struct pkt_pool *pool, uint8_t c)
+static struct pkt *make_fresh(struct pkt_pool *pool, uint8_t c)
 {
-    DCHECK(pool->classes[c].fresh_count > 0);
-    size_t before_end = STRIDE(c) * pool->classes[c].fresh_count--;
-    struct pkt *p = (struct pkt *)(void *)(pool->classes[c].end - before_end);
+    DCHECK(pool->fresh_count[c] > 0);
+    size_t before_end = STRIDE(c) * pool->fresh_count[c]--;
+    struct pkt *p = (struct pkt *)(void *)(pool->end[c] - before_end);
+    p->next_free = NULL;
     p->pool = pool;
     p->size_class = c;
     atomic_init(&p->refs, 0);
     return p;
 }
 
-static struct pkt *take_local(struct pkt_pool *pool, uint8_t c)
+/* Sees to it that the class has a buffer to take; false if too many are out. */
+static bool refill(struct pkt_pool *pool, uint8_t c)
 {
-    struct pkt *p = pool->classes[c].local;
-    if (p != NULL)
-        pool->classes[c].local = p->next_free;
-    return p;
+    collect_returned(pool);
+    if (pool->used == pool->count)
+        return false;
+    if (pool->local[c] == NULL)
+        pool->local[c] = make_fresh(pool, c);
+    return true;
 }
 
 struct pkt *pkt_take(struct pkt_pool *pool, size_t room)
 {
     DCHECK(room <= PKT_SIZE_MAX);
     uint8_t c = class_for(room);
-    if (pool->classes[c].local == NULL || pool->used == pool->count)
-        collect_returned(pool);
-    if (pool->used == pool->count)
+    if ((pool->local[c] == NULL || pool->used == pool->count) && !refill(pool, c))
         return NULL;
-    struct pkt *p = take_local(pool, c);
-    if (p == NULL)
-        p = take_fresh(pool, c);
+    struct pkt *p = pool->local[c];
+    pool->local[c] = p->next_free;
     pool->used++;
-    p->next_free = NULL;
     p->size = 0;
     atomic_store_explicit(&p->refs, 1, memory_order_relaxed);
     return p;

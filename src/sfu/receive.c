@@ -144,29 +144,24 @@ mono_us sfu__layer_age_max(struct sfu_layer *l)
     return TK_MIN(age_max, node->now < l->used_until ? SFU_RING_AGE : SFU_RING_AGE_IDLE);
 }
 
-/* A ring grows between batches, by the track's timer; at once only if a burst would push out what
- * it has to keep. */
-static void make_room(struct sfu_layer *l, uint64_t seq, mono_us now)
+static void count_refused(struct sfu_layer *l, uint64_t seq)
 {
-    sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
-    uint32_t mask = 0;
-    while (sfu__ring_is_short(&l->ring, seq) && l->ring.mask != mask) {
-        mask = l->ring.mask;
-        sfu__layer_grow(l);
-    }
+    struct sfu_node_stats *stats = &l->track->node->stats;
+    uint64_t *count = &stats->drop_duplicate;
+    if (sfu__ring_lacks(&l->ring, seq))
+        count = &stats->drop_no_buffer;
+    *count += 1;
 }
 
 static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct sfu_arrival *in,
                                 uint8_t pt_index, mono_us now)
 {
     struct sfu_node *node = l->track->node;
-    if (sfu__ring_is_short(&l->ring, seq))
-        make_room(l, seq, now);
     if (sfu__ring_is_jump(&l->ring, seq))
         sfu__pending_purge(l);
-    struct sfu_packet *p = sfu__ring_put(&l->ring, seq);
+    struct sfu_packet *p = sfu__ring_put(&l->ring, seq, in->pkt);
     if (p == NULL) {
-        node->stats.drop_duplicate++;
+        count_refused(l, seq);
         return NULL;
     }
     p->in.layer = l->index;
@@ -174,14 +169,12 @@ static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct 
     p->arrived = now;
     if (describe(p, l->track->config.pts[pt_index].codec, in) < 0) {
         node->stats.drop_malformed++;
+        sfu__ring_drop(&l->ring, p);
         return NULL;
     }
-    p->pkt = pkt_ref(in->pkt);
     if (l->track->config.kind == RTP_KIND_VIDEO)
         sfu__start_note(l, p);
     sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
-    if (l->ring.is_tight)
-        sfu__arm_earlier(&node->track_timers, &l->track->timer, now);
     return p;
 }
 
