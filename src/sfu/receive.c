@@ -19,6 +19,7 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
     l->start_seq = 0;
     if (l->uplink != NULL) {
         struct rtp_nack_config nack = l->uplink->nack.config;
+        rtp_nack_fini(&l->uplink->nack);
         rtp_nack_init(&l->uplink->nack, &nack);
         rtp_recv_stats_init(&l->uplink->stats, t->clock_hz);
     }

@@ -257,6 +257,8 @@ void sfu__track_destroy(struct sfu_track *t)
             unbind(t->peer, &t->layers[i].rtx);
         }
         sfu__ring_fini(&t->layers[i].ring);
+        if (t->layers[i].uplink != NULL)
+            rtp_nack_fini(&t->layers[i].uplink->nack);
         free(t->layers[i].uplink);
     }
     timers_cancel(&t->node->track_timers, &t->timer);
