@@ -144,5 +144,6 @@ int tk_fuzz_rtp(const uint8_t *data, size_t size)
     }
     struct rtcp_report report;
     IGNORE(rtp_recv_stats_report(&w.stats, 1, w.now, &report));
+    rtp_nack_fini(&w.nack);
     return 0;
 }

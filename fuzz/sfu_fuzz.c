@@ -119,7 +119,7 @@ static void pass_time(mono_us time)
 
 static void rtp_in(sfu_peer_id peer, const uint8_t *data, size_t size)
 {
-    struct pkt *pkt = pkt_take(w.pool);
+    struct pkt *pkt = pkt_take(w.pool, size);
     if (pkt == NULL)
         return;
     memcpy(pkt->data, data, size);

@@ -217,6 +217,7 @@ void client__remote_remove(struct client *c, struct client_remote *remote)
         if (c->sections[i].remote == remote)
             c->sections[i].remote = NULL;
     remote->is_gone = true;
+    rtp_nack_fini(&remote->nack);
     struct client_event *e = client__event(c, CLIENT_EVENT_UNSUBSCRIBED);
     if (e != NULL) {
         e->remote = remote; /* freed after it was polled */

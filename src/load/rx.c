@@ -31,6 +31,8 @@ void load__rx_init(struct load_rx *rx, enum rtp_kind kind, uint32_t ssrc, uint32
 
 void load__rx_fini(struct load_rx *rx)
 {
+    if (rx->nack != NULL)
+        rtp_nack_fini(rx->nack);
     free(rx->nack);
     rx->nack = NULL;
 }

@@ -35,9 +35,9 @@ static void note_value(const struct rtp_ext_ids *ids, uint8_t id, const uint8_t 
                        struct rtp_ext_set *set)
 {
     for (size_t i = RTP_EXT_NONE + 1; i < RTP_EXT_COUNT_; i++) {
-        if (ids->id[i] != id || set->value[i].data != NULL)
+        if (ids->id[i] != id || (set->present & RTP_EXT_BIT(i)) != 0)
             continue;
-        set->value[i] = (struct rtp_ext_value){.data = data, .size = (uint8_t)size};
+        rtp_ext_add(set, (enum rtp_ext)i, data, (uint8_t)size);
         return;
     }
 }
@@ -78,7 +78,7 @@ static void read_two_byte(struct rd *r, const struct rtp_ext_ids *ids, struct rt
 void rtp_ext_read(const struct rtp_view *view, const struct rtp_ext_ids *ids,
                   struct rtp_ext_set *ret_set)
 {
-    *ret_set = (struct rtp_ext_set){0};
+    ret_set->present = 0;
     if (view->ext == NULL)
         return;
     struct rd r = rd_init(view->ext, view->ext_size);
@@ -91,8 +91,8 @@ void rtp_ext_read(const struct rtp_view *view, const struct rtp_ext_ids *ids,
 /* RFC 6464, 3: V and a 7-bit level, padded in the two-byte form. */
 bool rtp_ext_get_audio_level(const struct rtp_ext_set *set, uint8_t *ret_dbov, bool *ret_is_voice)
 {
-    const struct rtp_ext_value *v = &set->value[RTP_EXT_AUDIO_LEVEL];
-    if (v->data == NULL || v->size < 1)
+    const struct rtp_ext_value *v = rtp_ext_find(set, RTP_EXT_AUDIO_LEVEL);
+    if (v == NULL || v->size < 1)
         return false;
     *ret_dbov = v->data[0] & 0x7f;
     *ret_is_voice = (v->data[0] & 0x80) != 0;
@@ -101,8 +101,8 @@ bool rtp_ext_get_audio_level(const struct rtp_ext_set *set, uint8_t *ret_dbov, b
 
 bool rtp_ext_get_twcc(const struct rtp_ext_set *set, uint16_t *ret_seq)
 {
-    const struct rtp_ext_value *v = &set->value[RTP_EXT_TWCC];
-    if (v->data == NULL || v->size < 2)
+    const struct rtp_ext_value *v = rtp_ext_find(set, RTP_EXT_TWCC);
+    if (v == NULL || v->size < 2)
         return false;
     *ret_seq = get_u16be(v->data);
     return true;
@@ -117,8 +117,8 @@ static bool is_token_char(uint8_t c)
 
 bool rtp_ext_get_text(const struct rtp_ext_set *set, enum rtp_ext ext, char *dst, size_t dst_size)
 {
-    const struct rtp_ext_value *v = &set->value[ext];
-    if (v->data == NULL || v->size == 0 || v->size >= dst_size)
+    const struct rtp_ext_value *v = rtp_ext_find(set, ext);
+    if (v == NULL || v->size == 0 || v->size >= dst_size)
         return false;
     for (size_t i = 0; i < v->size; i++)
         if (!is_token_char(v->data[i]))

@@ -19,14 +19,33 @@ enum rtp_ext rtp_ext_from_uri(const char *uri, size_t length);
 
 /* One extension element in place. */
 struct rtp_ext_value {
-    const uint8_t *data; /* NULL = absent */
+    const uint8_t *data;
     uint8_t size;
 };
 
-/* Every known extension of one packet, found in one pass; index by enum rtp_ext. */
+/* Every known extension of one packet, found in one pass. What is absent is not written either: a
+ * set is read for every packet that comes. */
 struct rtp_ext_set {
+    uint32_t present; /* bit RTP_EXT_BIT(e): value[e] is there */
     struct rtp_ext_value value[RTP_EXT_COUNT_];
 };
+
+#define RTP_EXT_BIT(ext) (UINT32_C(1) << (ext))
+
+/* NULL = absent. */
+static inline const struct rtp_ext_value *rtp_ext_find(const struct rtp_ext_set *set,
+                                                       enum rtp_ext ext)
+{
+    return (set->present & RTP_EXT_BIT(ext)) != 0 ? &set->value[ext] : NULL;
+}
+
+static inline void rtp_ext_add(struct rtp_ext_set *set, enum rtp_ext ext, const uint8_t *data,
+                               uint8_t size)
+{
+    set->present |= RTP_EXT_BIT(ext);
+    set->value[ext].data = data;
+    set->value[ext].size = size;
+}
 
 /* Always fills the set; what is malformed or not negotiated is absent. The first of two elements
  * with one id wins. */

@@ -49,14 +49,14 @@ _Static_assert(sizeof(struct rtp_mapper_entry) == 16, "as told");
 
 /* What the mapper needs to know of a source packet. */
 struct rtp_mapper_in {
-    uint8_t layer;    /* 0..2, the source it comes from */
-    uint64_t seq;     /* extended (rtp/seq.h) */
-    uint32_t ts;      /* source timestamp */
-    bool has_picture; /* picture_id is there (VP8) */
+    uint64_t seq; /* extended (rtp/seq.h) */
+    uint32_t ts;  /* source timestamp */
     uint16_t picture_id;
-    bool is_short_picture; /* 7 bits, not 15 */
-    bool has_tl0;
+    uint8_t layer; /* 0..2, the source it comes from */
     uint8_t tl0;
+    bool has_tl0;
+    bool has_picture;      /* picture_id is there (VP8) */
+    bool is_short_picture; /* 7 bits, not 15 */
 };
 
 struct rtp_mapper_out {

@@ -1,6 +1,13 @@
 #include "rtp/nack.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define ROOM_FIRST 16
+
+_Static_assert(RTP_NACK_MISSING_MAX % ROOM_FIRST == 0 &&
+                   (RTP_NACK_MISSING_MAX & (RTP_NACK_MISSING_MAX - 1)) == 0,
+               "reached by doubling");
 
 struct rtp_nack_config rtp_nack_config_default(void)
 {
@@ -17,6 +24,14 @@ void rtp_nack_init(struct rtp_nack *n, const struct rtp_nack_config *config)
     memset(n, 0, sizeof(*n));
     n->config = *config;
     n->rtt = config->rtt_default;
+}
+
+void rtp_nack_fini(struct rtp_nack *n)
+{
+    free(n->missing);
+    n->missing = NULL;
+    n->missing_count = 0;
+    n->missing_room = 0;
 }
 
 void rtp_nack_set_rtt(struct rtp_nack *n, mono_us rtt)
@@ -64,6 +79,20 @@ static void overflow(struct rtp_nack *n, uint64_t count)
     n->is_overflown = true;
 }
 
+/* Room for `count` entries, RTP_NACK_MISSING_MAX at most. */
+static bool make_room(struct rtp_nack *n, uint64_t count)
+{
+    uint16_t room = TK_MAX(n->missing_room, (uint16_t)ROOM_FIRST);
+    while (room < count)
+        room = (uint16_t)(2 * room);
+    struct rtp_nack_missing *missing = realloc(n->missing, room * sizeof(missing[0]));
+    if (missing == NULL)
+        return false;
+    n->missing = missing;
+    n->missing_room = room;
+    return true;
+}
+
 static void add_gap(struct rtp_nack *n, uint64_t first, uint64_t end, mono_us now)
 {
     if (end - first > RTP_NACK_MISSING_MAX) {
@@ -72,6 +101,11 @@ static void add_gap(struct rtp_nack *n, uint64_t first, uint64_t end, mono_us no
     }
     if (n->missing_count + (end - first) > RTP_NACK_MISSING_MAX)
         overflow(n, 0);
+    uint64_t count = n->missing_count + (end - first);
+    if (count > n->missing_room && !make_room(n, count)) {
+        overflow(n, end - first);
+        return;
+    }
     for (uint64_t seq = first; seq < end; seq++)
         n->missing[n->missing_count++] =
             (struct rtp_nack_missing){.seq = seq, .born = now, .due = now + n->config.reorder_wait};

@@ -4,7 +4,8 @@
 /*
  * Which packets of a stream to ask for again (RFC 4585, 6.2.1): gaps in the extended sequence
  * numbers wait a short time for reordered packets, are then asked for, and again after each round
- * trip, at most RTP_NACK_TRIES_MAX times and not longer than `age_max`. Sans-IO, bounded.
+ * trip, at most RTP_NACK_TRIES_MAX times and not longer than `age_max`. Sans-IO, bounded; the list
+ * takes memory with the first loss, and more when it doubles.
  */
 
 #include "base/attrs.h"
@@ -36,19 +37,20 @@ struct rtp_nack {
     struct rtp_nack_config config;
     mono_us rtt;
     uint64_t newest; /* 0 = nothing yet */
-    uint16_t missing_count;
-    bool is_overflown;                                     /* gaps were given up unasked */
-    struct rtp_nack_missing missing[RTP_NACK_MISSING_MAX]; /* ascending */
-    uint64_t asked, given_up, recovered;                   /* statistics */
+    uint16_t missing_count, missing_room;
+    bool is_overflown;                   /* gaps were given up unasked */
+    struct rtp_nack_missing *missing;    /* ascending; NULL = nothing was ever missing */
+    uint64_t asked, given_up, recovered; /* statistics */
 };
 
 struct rtp_nack_config rtp_nack_config_default(void);
 void rtp_nack_init(struct rtp_nack *n, const struct rtp_nack_config *config);
+void rtp_nack_fini(struct rtp_nack *n);
 
 void rtp_nack_set_rtt(struct rtp_nack *n, mono_us rtt);
 
 /* One received packet (original or retransmitted), with the result of rtp_seq_ext_update(). A gap
- * longer than the list overflows it: everything missing is given up. */
+ * longer than the list can be overflows it: everything missing is given up, as without memory. */
 void rtp_nack_packet(struct rtp_nack *n, uint64_t seq_ext, enum rtp_seq_result result, mono_us now);
 
 /* A keyframe began at this number: what is missing before it is not needed any more. */

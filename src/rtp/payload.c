@@ -180,8 +180,8 @@ static int inspect_av1(struct rd *r, const struct rtp_ext_set *exts, struct rtp_
     info->is_frame_start = (head & 0x80) == 0;
     info->is_keyframe = (head & 0x88) == 0x08;
     const struct rtp_ext_value *dd =
-        exts != NULL ? &exts->value[RTP_EXT_DEPENDENCY_DESCRIPTOR] : NULL;
-    if (dd == NULL || dd->data == NULL || dd->size < 3)
+        exts != NULL ? rtp_ext_find(exts, RTP_EXT_DEPENDENCY_DESCRIPTOR) : NULL;
+    if (dd == NULL || dd->size < 3)
         return 0;
     /* |start|end|template id (6)| frame number (16) | structure present | … */
     info->is_frame_start = (dd->data[0] & 0x80) != 0;

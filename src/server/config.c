@@ -51,7 +51,7 @@ static const struct key_row key_rows[] = {
     {"media.workers", KEY_INT, AT(media_workers), 0, 0, WORKERS_MAX, NULL,
      "media threads; 0: one per processor core"},
     {"media.packets", KEY_INT, AT(media_packets), 0, 1024, 1 << 20, NULL,
-     "packet buffers per worker, 1.5 kB each"},
+     "packet buffers per worker, 0.25 to 1.5 kB each"},
     {"media.peers_max", KEY_INT, AT(media_peers_max), 0, 1, 100000, NULL,
      "media connections per worker"},
     {"media.srtp_backend", KEY_ENUM, TEXT(media_srtp_backend), 0, 0, "auto|ipsec-mb|openssl",

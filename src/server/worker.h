@@ -28,8 +28,8 @@ struct worker_config {
     bool has_tcp;        /* worker 0 only */
     uint32_t peer_count_max;
     /*
-     * Buffers in this worker's pool; memory is touched only as far as they are used. The default,
-     * 65,536, holds 63,528, for what one worker receives:
+     * Buffers in this worker's pool, of whatever sizes (base/pkt.h); memory is touched only as far
+     * as they are used. The default, 65,536, holds 63,528, for what one worker receives:
      *   100 publishers of three layers and sound: 600 ms of 270 packets/s    100 * 162 = 16,200
      *    60 tracks that many watch: 2.2 s of 280 packets/s (2.5 Mbit/s)       60 * 616 = 36,960
      *   relays that wait in other workers' mailboxes, all of one full                 =  8,192

@@ -91,7 +91,7 @@ static void collect(struct worker *w, struct worker_peer *wp, const struct udp_d
         count_failure(w, wp, ERR_STATE);
         return;
     }
-    struct pkt *pkt = pkt_take(w->pool);
+    struct pkt *pkt = pkt_take(w->pool, d->size);
     if (pkt == NULL) {
         WORKER_COUNT(w, drop_no_buffer, 1);
         return;
@@ -100,7 +100,7 @@ static void collect(struct worker *w, struct worker_peer *wp, const struct udp_d
                                                 .src = d->data,
                                                 .head_size = (uint16_t)d->size,
                                                 .dst = pkt->data,
-                                                .dst_size = PKT_SIZE_MAX,
+                                                .dst_size = d->size,
                                                 .is_rtcp = is_rtcp};
     in->pkts[in->count] = pkt;
     in->peers[in->count] = wp;

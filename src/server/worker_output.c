@@ -72,7 +72,7 @@ static void report_peer(struct worker *w, struct worker_peer *wp, enum media_eve
 
 static void report_sctp(struct worker *w, struct worker_peer *wp, const struct peer_event *pe)
 {
-    struct pkt *pkt = pe->size <= PKT_SIZE_MAX ? pkt_take(w->pool) : NULL;
+    struct pkt *pkt = pe->size <= PKT_SIZE_MAX ? pkt_take(w->pool, pe->size) : NULL;
     if (pkt == NULL) {
         WORKER_COUNT(w, drop_no_buffer, 1); /* SCTP sends it again */
         return;

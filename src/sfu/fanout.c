@@ -55,15 +55,6 @@ void sfu__pending_purge(struct sfu_layer *l)
         node->fan_layer = NULL;
 }
 
-void sfu__layer_grow(struct sfu_layer *l)
-{
-    uint64_t first = l->pending_first != NULL ? l->pending_first->in.seq : 0;
-    uint64_t last = l->pending_last != NULL ? l->pending_last->in.seq : 0;
-    sfu__ring_grow(&l->ring);
-    l->pending_first = first != 0 ? sfu__ring_get(&l->ring, first) : NULL;
-    l->pending_last = last != 0 ? sfu__ring_get(&l->ring, last) : NULL;
-}
-
 static struct sfu_layer *first_of(const struct list *queue)
 {
     return CONTAINER_OF(queue->next, struct sfu_layer, fan_link);

@@ -20,7 +20,8 @@
 #define SFU_RESENDS_MAX 4096
 
 #define SFU_RING_AUDIO     64   /* packets kept of an audio track: 1.3 s at 20 ms */
-#define SFU_RING_FIRST     128  /* slots of a video layer before it is known to need more */
+#define SFU_CHUNK          16   /* slots that a ring takes and gives back at once: 1.9 KiB */
+#define SFU_SPARE_MAX      128  /* chunks that wait for the next ring: one burst of 2,048 packets */
 #define SFU_RING_MIN       64   /* accepted for sfu_node_config.ring_packets */
 #define SFU_RING_MAX       8192 /* same */
 #define SFU_HISTORY_FIRST  128  /* numbers that a video subscription remembers at first */
@@ -85,7 +86,8 @@
 #define SFU_RTT_DEFAULT  MONO_MS(100)
 
 _Static_assert((SFU_RING_AUDIO & (SFU_RING_AUDIO - 1)) == 0, "a power of two");
-_Static_assert((SFU_RING_FIRST & (SFU_RING_FIRST - 1)) == 0, "a power of two");
+_Static_assert((SFU_CHUNK & (SFU_CHUNK - 1)) == 0 && SFU_CHUNK <= SFU_RING_MIN,
+               "a part of every ring");
 _Static_assert((SFU_HISTORY_FIRST & (SFU_HISTORY_FIRST - 1)) == 0, "a power of two");
 _Static_assert((SFU_HISTORY_MAX & (SFU_HISTORY_MAX - 1)) == 0, "a power of two");
 _Static_assert(SFU_EVENTS_FREE < SFU_EVENTS_MAX, "periodic events need room");

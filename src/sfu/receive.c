@@ -19,6 +19,7 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
     l->start_seq = 0;
     if (l->uplink != NULL) {
         struct rtp_nack_config nack = l->uplink->nack.config;
+        rtp_nack_fini(&l->uplink->nack);
         rtp_nack_init(&l->uplink->nack, &nack);
         rtp_recv_stats_init(&l->uplink->stats, t->clock_hz);
     }
@@ -35,22 +36,24 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
 
 /* ---- the description of a packet ---- */
 
-static const uint8_t passed_exts[SFU_EXTS_MAX] = {
-    RTP_EXT_AUDIO_LEVEL,   RTP_EXT_VIDEO_ORIENTATION,     RTP_EXT_ABS_CAPTURE_TIME,
-    RTP_EXT_PLAYOUT_DELAY, RTP_EXT_DEPENDENCY_DESCRIPTOR,
-};
+/* Those that are passed through: SFU_EXTS_MAX. */
+#define PASSED_EXTS                                                                \
+    (RTP_EXT_BIT(RTP_EXT_AUDIO_LEVEL) | RTP_EXT_BIT(RTP_EXT_ABS_CAPTURE_TIME) |    \
+     RTP_EXT_BIT(RTP_EXT_PLAYOUT_DELAY) | RTP_EXT_BIT(RTP_EXT_VIDEO_ORIENTATION) | \
+     RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR))
 
 static void note_exts(struct sfu_packet *p, const struct sfu_arrival *in)
 {
-    for (size_t i = 0; i < SFU_EXTS_MAX && in->view.ext != NULL; i++) {
-        const struct rtp_ext_value *value = &in->exts.value[passed_exts[i]];
-        if (value->data == NULL)
-            continue;
-        p->exts[p->ext_count].ext = passed_exts[i];
-        p->exts[p->ext_count].size = value->size;
-        p->exts[p->ext_count].at = (uint16_t)(value->data - in->pkt->data);
-        p->ext_count++;
+    uint8_t count = 0;
+    for (uint32_t left = in->exts.present & PASSED_EXTS; left != 0; left &= left - 1) {
+        uint8_t ext = (uint8_t)__builtin_ctz(left);
+        const struct rtp_ext_value *value = &in->exts.value[ext];
+        p->exts[count].ext = ext;
+        p->exts[count].size = value->size;
+        p->exts[count].at = (uint16_t)(value->data - in->pkt->data);
+        count++;
     }
+    p->ext_count = count;
 }
 
 static int note_red(struct sfu_packet *p, const struct rtp_view *v)
@@ -142,29 +145,24 @@ mono_us sfu__layer_age_max(struct sfu_layer *l)
     return TK_MIN(age_max, node->now < l->used_until ? SFU_RING_AGE : SFU_RING_AGE_IDLE);
 }
 
-/* A ring grows between batches, by the track's timer; at once only if a burst would push out what
- * it has to keep. */
-static void make_room(struct sfu_layer *l, uint64_t seq, mono_us now)
+static void count_refused(struct sfu_layer *l, uint64_t seq)
 {
-    sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
-    uint32_t mask = 0;
-    while (sfu__ring_is_short(&l->ring, seq) && l->ring.mask != mask) {
-        mask = l->ring.mask;
-        sfu__layer_grow(l);
-    }
+    struct sfu_node_stats *stats = &l->track->node->stats;
+    uint64_t *count = &stats->drop_duplicate;
+    if (sfu__ring_lacks(&l->ring, seq))
+        count = &stats->drop_no_buffer;
+    *count += 1;
 }
 
 static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct sfu_arrival *in,
                                 uint8_t pt_index, mono_us now)
 {
     struct sfu_node *node = l->track->node;
-    if (sfu__ring_is_short(&l->ring, seq))
-        make_room(l, seq, now);
     if (sfu__ring_is_jump(&l->ring, seq))
         sfu__pending_purge(l);
-    struct sfu_packet *p = sfu__ring_put(&l->ring, seq);
+    struct sfu_packet *p = sfu__ring_put(&l->ring, seq, in->pkt);
     if (p == NULL) {
-        node->stats.drop_duplicate++;
+        count_refused(l, seq);
         return NULL;
     }
     p->in.layer = l->index;
@@ -172,14 +170,12 @@ static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct 
     p->arrived = now;
     if (describe(p, l->track->config.pts[pt_index].codec, in) < 0) {
         node->stats.drop_malformed++;
+        sfu__ring_drop(&l->ring, p);
         return NULL;
     }
-    p->pkt = pkt_ref(in->pkt);
     if (l->track->config.kind == RTP_KIND_VIDEO)
         sfu__start_note(l, p);
     sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
-    if (l->ring.is_tight)
-        sfu__arm_earlier(&node->track_timers, &l->track->timer, now);
     return p;
 }
 
@@ -271,7 +267,9 @@ void sfu_node_handle_rtp(struct sfu_node *node, sfu_peer_id peer, struct pkt *pk
         node->stats.drop_unknown_peer++;
         return;
     }
-    struct sfu_arrival in = {.pkt = pkt};
+    struct sfu_arrival in; /* the rest is written by parsing */
+    in.pkt = pkt;
+    in.is_rtx = false;
     if (rtp_parse(pkt->data, pkt->size, &in.view) < 0) {
         node->stats.drop_malformed++;
         return;

@@ -35,7 +35,7 @@ void sfu__sub_handle_nack(struct sfu_sub *s, const uint16_t *seqs, size_t count,
 
 static struct sfu_packet *source_of(const struct sfu_sub *s, const struct rtp_mapper_entry *e)
 {
-    if (e->layer >= RTP_LAYERS_MAX || s->track->layers[e->layer].ring.slots == NULL)
+    if (e->layer >= RTP_LAYERS_MAX || s->track->layers[e->layer].ring.chunks == NULL)
         return NULL;
     const struct sfu_layer *l = &s->track->layers[e->layer];
     return sfu__ring_get(&l->ring, rtp_mapper_source(e, l->seqs.newest));

@@ -3,44 +3,107 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int sfu__ring_init(struct sfu_ring *r, uint32_t count, uint32_t count_max)
+/* ---- chunks ---- */
+
+static struct sfu_chunk *chunk_take(struct sfu_spare *spare)
 {
-    *r = (struct sfu_ring){.mask = count - 1, .mask_max = count_max - 1};
-    r->slots = calloc(count, sizeof(r->slots[0]));
-    return r->slots != NULL ? 0 : -ENOMEM;
+    struct sfu_chunk *c = spare->first;
+    if (c == NULL)
+        return calloc(1, sizeof(*c));
+    spare->first = c->next_spare;
+    spare->count--;
+    return c;
 }
 
-static struct sfu_packet *slot(const struct sfu_ring *r, uint64_t seq)
+static void chunk_give(struct sfu_spare *spare, struct sfu_chunk *c)
 {
-    return &r->slots[seq & r->mask];
-}
-
-/* Empties the first slot of the window. */
-static void release_first(struct sfu_ring *r)
-{
-    struct sfu_packet *p = slot(r, r->begin++);
-    if (p->pkt == NULL)
+    if (spare->count >= SFU_SPARE_MAX) {
+        free(c);
         return;
-    r->gone_end = TK_MAX(r->gone_end, r->begin);
+    }
+    c->next_spare = spare->first;
+    spare->first = c;
+    spare->count++;
+}
+
+void sfu__spare_fini(struct sfu_spare *spare)
+{
+    for (struct sfu_chunk *c; (c = spare->first) != NULL;) {
+        spare->first = c->next_spare;
+        free(c);
+    }
+    spare->count = 0;
+}
+
+/* Where the table has the chunk of a number; NULL in it = none of its packets is there. */
+static struct sfu_chunk **place_of(const struct sfu_ring *r, uint64_t seq)
+{
+    return &r->chunks[(seq & r->mask) / SFU_CHUNK];
+}
+
+static struct sfu_chunk *chunk_for(struct sfu_ring *r, uint64_t seq)
+{
+    struct sfu_chunk **place = place_of(r, seq);
+    if (*place == NULL)
+        *place = chunk_take(r->spare);
+    return *place;
+}
+
+static struct sfu_packet *find(const struct sfu_ring *r, uint64_t seq)
+{
+    struct sfu_chunk *c = *place_of(r, seq);
+    if (c == NULL)
+        return NULL;
+    struct sfu_packet *p = &c->slots[seq % SFU_CHUNK];
+    return p->pkt != NULL ? p : NULL;
+}
+
+static inline void empty(struct sfu_ring *r, struct sfu_packet *p)
+{
+    struct sfu_chunk **place = place_of(r, p->in.seq);
     pkt_unref(p->pkt);
     p->pkt = NULL;
+    if (--(*place)->used > 0)
+        return;
+    chunk_give(r->spare, *place);
+    *place = NULL;
+}
+
+/* ---- the window ---- */
+
+int sfu__ring_init(struct sfu_ring *r, uint32_t count, struct sfu_spare *spare)
+{
+    DCHECK(count >= SFU_CHUNK && (count & (count - 1)) == 0);
+    *r = (struct sfu_ring){.mask = count - 1, .spare = spare};
+    r->chunks = calloc(count / SFU_CHUNK, sizeof(r->chunks[0]));
+    return r->chunks != NULL ? 0 : -ENOMEM;
+}
+
+/* Moves the window's beginning on by one; `p` is what is there, or NULL. */
+static inline void release_first(struct sfu_ring *r, struct sfu_packet *p)
+{
+    r->begin++;
+    if (p == NULL)
+        return;
+    r->gone_end = TK_MAX(r->gone_end, r->begin);
+    empty(r, p);
 }
 
 void sfu__ring_clear(struct sfu_ring *r)
 {
     while (r->begin < r->end)
-        release_first(r);
+        release_first(r, find(r, r->begin));
     r->begin = 0;
     r->end = 0;
 }
 
 void sfu__ring_fini(struct sfu_ring *r)
 {
-    if (r->slots == NULL)
+    if (r->chunks == NULL)
         return;
     sfu__ring_clear(r);
-    free(r->slots);
-    r->slots = NULL;
+    free(r->chunks);
+    r->chunks = NULL;
 }
 
 bool sfu__ring_is_jump(const struct sfu_ring *r, uint64_t seq)
@@ -48,49 +111,24 @@ bool sfu__ring_is_jump(const struct sfu_ring *r, uint64_t seq)
     return r->end != 0 && seq > r->end + r->mask;
 }
 
-void sfu__ring_grow(struct sfu_ring *r)
-{
-    struct sfu_ring bigger = *r;
-    r->is_tight = false;
-    bigger.mask = 2 * r->mask + 1;
-    bigger.slots = r->mask < r->mask_max ? calloc(bigger.mask + 1, sizeof(r->slots[0])) : NULL;
-    if (bigger.slots == NULL)
-        return;
-    for (uint64_t seq = r->begin; seq < r->end; seq++) {
-        struct sfu_packet *p = slot(&bigger, seq);
-        *p = *slot(r, seq);
-        if (p->pkt != NULL && p->is_pending && p->next_pending != NULL)
-            p->next_pending = slot(&bigger, p->next_pending->in.seq);
-    }
-    free(r->slots);
-    bigger.is_tight = false;
-    *r = bigger;
-}
-
-bool sfu__ring_is_short(const struct sfu_ring *r, uint64_t seq)
-{
-    return r->begin != r->end && r->mask < r->mask_max && seq > r->begin + r->mask &&
-           seq <= r->end + r->mask_max;
-}
-
 /* Moves the window on so that `seq` becomes its last number; false if a pending packet is in the
  * way. */
 static bool advance(struct sfu_ring *r, uint64_t seq)
 {
     while (r->begin < r->end && r->begin + r->mask < seq) {
-        if (slot(r, r->begin)->is_pending)
+        struct sfu_packet *p = find(r, r->begin);
+        if (p != NULL && p->is_pending)
             return false;
-        release_first(r);
+        release_first(r, p);
     }
     if (r->begin == r->end)
         r->begin = seq;
     r->end = seq + 1;
-    if (r->end - r->begin > (r->mask + UINT64_C(1)) / 4 * 3)
-        r->is_tight = r->mask < r->mask_max;
     return true;
 }
 
-struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq)
+/* True when the window reaches to `seq`. */
+static bool reach(struct sfu_ring *r, uint64_t seq)
 {
     if (sfu__ring_is_jump(r, seq))
         sfu__ring_clear(r);
@@ -98,35 +136,52 @@ struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq)
         r->begin = seq;
         r->end = seq;
     }
-    if (seq >= r->end) {
-        if (!advance(r, seq))
-            return NULL;
-    } else if (seq < r->begin) {
+    if (seq >= r->end)
+        return advance(r, seq);
+    if (seq < r->begin) {
         if (r->end - seq > (uint64_t)r->mask + 1)
-            return NULL;
+            return false;
         r->begin = seq;
     }
-    struct sfu_packet *p = slot(r, seq);
+    return true;
+}
+
+struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq, struct pkt *pkt)
+{
+    if (!reach(r, seq))
+        return NULL;
+    struct sfu_chunk *c = chunk_for(r, seq);
+    if (c == NULL)
+        return NULL;
+    struct sfu_packet *p = &c->slots[seq % SFU_CHUNK];
     if (p->pkt != NULL)
         return NULL;
-    *p = (struct sfu_packet){.in.seq = seq};
+    c->used++;
+    *p = (struct sfu_packet){.pkt = pkt_ref(pkt), .in.seq = seq};
     return p;
+}
+
+bool sfu__ring_lacks(const struct sfu_ring *r, uint64_t seq)
+{
+    return seq >= r->begin && seq < r->end && find(r, seq) == NULL;
+}
+
+void sfu__ring_drop(struct sfu_ring *r, struct sfu_packet *p)
+{
+    empty(r, p);
 }
 
 struct sfu_packet *sfu__ring_get(const struct sfu_ring *r, uint64_t seq)
 {
-    if (seq < r->begin || seq >= r->end)
-        return NULL;
-    struct sfu_packet *p = slot(r, seq);
-    return p->pkt != NULL ? p : NULL;
+    return seq >= r->begin && seq < r->end ? find(r, seq) : NULL;
 }
 
 void sfu__ring_trim(struct sfu_ring *r, mono_us oldest)
 {
     while (r->begin < r->end) {
-        struct sfu_packet *p = slot(r, r->begin);
-        if (p->pkt != NULL && (p->is_pending || p->arrived >= oldest))
+        struct sfu_packet *p = find(r, r->begin);
+        if (p != NULL && (p->is_pending || p->arrived >= oldest))
             return;
-        release_first(r);
+        release_first(r, p);
     }
 }

@@ -73,32 +73,45 @@ struct sfu_packet {
     uint8_t block[SFU_BLOCK_MAX];
 };
 
-/* The recent packets of one layer by extended sequence number: [begin, end), at most mask + 1. */
-struct sfu_ring {
-    struct sfu_packet *slots;
-    uint32_t mask, mask_max;
-    uint64_t begin, end;
-    uint64_t gone_end; /* all packets that were given back are below; 0 = none was */
-    bool is_tight;     /* three quarters are in use: grow when the batch is over */
+/* Slots for packets come and go in chunks, so that a layer has about as many as it has packets. */
+struct sfu_chunk {
+    struct sfu_chunk *next_spare;
+    uint32_t used; /* slots that hold a packet; never 0 in a ring */
+    struct sfu_packet slots[SFU_CHUNK];
 };
 
-/* Both powers of two. -ENOMEM. */
-MUST_CHECK int sfu__ring_init(struct sfu_ring *r, uint32_t count, uint32_t count_max);
-/* Doubles the slots, up to the maximum; moves the packets, with the links between pending ones.
- * Does nothing if there is no memory. */
-void sfu__ring_grow(struct sfu_ring *r);
-/* True if `seq` would push out packets for which a bigger ring has room. */
-bool sfu__ring_is_short(const struct sfu_ring *r, uint64_t seq);
+/* Chunks that no ring of the node has a use for now: taken and given back without the heap. */
+struct sfu_spare {
+    struct sfu_chunk *first;
+    uint32_t count; /* SFU_SPARE_MAX at most */
+};
+
+/* The recent packets of one layer by extended sequence number: [begin, end), at most mask + 1. */
+struct sfu_ring {
+    struct sfu_chunk **chunks; /* (mask + 1) / SFU_CHUNK; NULL where no packet is */
+    struct sfu_spare *spare;   /* the node's */
+    uint32_t mask;
+    uint64_t begin, end;
+    uint64_t gone_end; /* all packets that were given back are below; 0 = none was */
+};
+
+/* `count`: a power of two, SFU_CHUNK at least. -ENOMEM. */
+MUST_CHECK int sfu__ring_init(struct sfu_ring *r, uint32_t count, struct sfu_spare *spare);
 void sfu__ring_fini(struct sfu_ring *r);
 void sfu__ring_clear(struct sfu_ring *r);
 /* True if `seq` is so far ahead that everything in the ring would be thrown away. */
 bool sfu__ring_is_jump(const struct sfu_ring *r, uint64_t seq);
-/* An empty slot for `seq`; NULL for a duplicate, a packet older than the ring, or when the place is
- * still pending. */
-struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq);
+/* A slot for `seq` with a reference to `pkt`, otherwise empty; it stays where it is. NULL for a
+ * duplicate, a packet older than the ring, when the place is still pending, or without memory. */
+struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq, struct pkt *pkt);
+/* True if `seq` belongs into the ring and is not there. */
+bool sfu__ring_lacks(const struct sfu_ring *r, uint64_t seq);
+/* Gives one packet back. */
+void sfu__ring_drop(struct sfu_ring *r, struct sfu_packet *p);
 struct sfu_packet *sfu__ring_get(const struct sfu_ring *r, uint64_t seq);
 /* Gives back what arrived before `oldest`. */
 void sfu__ring_trim(struct sfu_ring *r, mono_us oldest);
+void sfu__spare_fini(struct sfu_spare *spare);
 
 /* ---- layers ---- */
 
@@ -319,6 +332,7 @@ struct sfu_node {
     uint32_t rtcp_ssrc; /* sender of our feedback */
 
     struct idmap peers, tracks, subs;
+    struct sfu_spare spare;                 /* of the layers' rings */
     struct idmap binds;                     /* sfu_bind by peer and SSRC */
     struct idmap sub_ssrcs;                 /* sfu_sub by peer and SSRC */
     struct timers peer_timers;              /* sfu_peer.timer */
@@ -379,9 +393,6 @@ void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_
 /* fanout.c */
 void sfu__pending_add(struct sfu_layer *l, struct sfu_packet *p, bool is_newest, mono_us now);
 void sfu__pending_purge(struct sfu_layer *l);
-/* Makes the layer's ring bigger; not while transmits are polled, and nobody else may keep a pointer
- * to one of its packets. */
-void sfu__layer_grow(struct sfu_layer *l);
 /* Lets go the frames that have waited long enough for their end. */
 void sfu__held_release(struct sfu_node *node, mono_us now);
 mono_us sfu__held_next(const struct sfu_node *node);

@@ -30,11 +30,11 @@ static void index_pts(struct sfu_track *t)
 static int open_layer(struct sfu_track *t, uint8_t index)
 {
     struct sfu_layer *l = &t->layers[index];
-    if (l->ring.slots == NULL) {
+    if (l->ring.chunks == NULL) {
         bool is_video = t->config.kind == RTP_KIND_VIDEO;
-        uint32_t max = is_video ? t->node->config.ring_packets : SFU_RING_AUDIO;
+        uint32_t count = is_video ? t->node->config.ring_packets : SFU_RING_AUDIO;
         sfu__history_init(l);
-        int err = sfu__ring_init(&l->ring, TK_MIN(max, (uint32_t)SFU_RING_FIRST), max);
+        int err = sfu__ring_init(&l->ring, count, &t->node->spare);
         if (err < 0)
             return err;
     }
@@ -257,6 +257,8 @@ void sfu__track_destroy(struct sfu_track *t)
             unbind(t->peer, &t->layers[i].rtx);
         }
         sfu__ring_fini(&t->layers[i].ring);
+        if (t->layers[i].uplink != NULL)
+            rtp_nack_fini(&t->layers[i].uplink->nack);
         free(t->layers[i].uplink);
     }
     timers_cancel(&t->node->track_timers, &t->timer);
@@ -274,6 +276,8 @@ void sfu_node_remove_track(struct sfu_node *node, sfu_track_id track)
     idmap_take(&node->tracks, track);
     list_remove(&t->peer_link);
     sfu__track_destroy(t);
+    if (node->tracks.count == 0)
+        sfu__spare_fini(&node->spare);
 }
 
 void sfu_node_set_relay_targets(struct sfu_node *node, sfu_track_id track, uint32_t worker_mask)
@@ -312,10 +316,8 @@ static void update_layer(struct sfu_layer *l, mono_us passed, mono_us now)
     }
     if (l->is_live && now - l->last_at > SFU_LAYER_SILENT)
         l->is_live = false;
-    if (l->ring.slots != NULL)
+    if (l->ring.chunks != NULL)
         sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
-    if (l->ring.is_tight)
-        sfu__layer_grow(l);
 }
 
 void sfu__track_tick(struct sfu_track *t, mono_us now)

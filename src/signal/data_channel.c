@@ -157,7 +157,7 @@ static void transmit(struct signal_dc *dc)
     struct signal *s = signal_of(dc);
     uint8_t buf[DCHAN_PACKET_MAX];
     for (int size; (size = dchan_assoc_poll_transmit(dc->assoc, buf, sizeof(buf))) > 0;) {
-        struct pkt *pkt = pkt_take(s->config.sctp_pool);
+        struct pkt *pkt = pkt_take(s->config.sctp_pool, (size_t)size);
         if (pkt == NULL) {
             s->stats.over_limit++; /* SCTP sends it again */
             continue;

@@ -22,6 +22,7 @@
 #define FRAME_PACKETS 6
 #define FRAME_US      ((mono_us)33333)
 #define AUDIO_US      MONO_MS(20)
+#define HEAD_SIZE     24 /* with the extensions of write_head() */
 #define PAYLOAD_SIZE  1100
 #define AUDIO_SIZE    100
 #define POOL_PACKETS  65536
@@ -102,9 +103,9 @@ static void hand_in(struct bench *b, struct stream *s, struct pkt *pkt)
     pkt_unref(pkt);
 }
 
-static struct pkt *take(struct bench *b)
+static struct pkt *take(struct bench *b, size_t payload_size)
 {
-    struct pkt *pkt = pkt_take(b->pool);
+    struct pkt *pkt = pkt_take(b->pool, HEAD_SIZE + payload_size);
     if (pkt == NULL) {
         fprintf(stderr, "perf_core: the pool is empty\n");
         exit(1);
@@ -115,7 +116,7 @@ static struct pkt *take(struct bench *b)
 static void send_frame(struct bench *b, struct stream *s, size_t packets, bool is_key)
 {
     for (size_t i = 0; i < packets; i++) {
-        struct pkt *pkt = take(b);
+        struct pkt *pkt = take(b, PAYLOAD_SIZE);
         size_t size = write_head(s, VIDEO_PT, i + 1 == packets, pkt->data);
         write_descriptor(s, i == 0, is_key, pkt->data + size);
         pkt->size = (uint16_t)(size + PAYLOAD_SIZE);
@@ -127,7 +128,7 @@ static void send_frame(struct bench *b, struct stream *s, size_t packets, bool i
 
 static void send_audio(struct bench *b, struct stream *s)
 {
-    struct pkt *pkt = take(b);
+    struct pkt *pkt = take(b, AUDIO_SIZE);
     pkt->size = (uint16_t)(write_head(s, AUDIO_PT, false, pkt->data) + AUDIO_SIZE);
     hand_in(b, s, pkt);
     s->ts += 960;

@@ -42,6 +42,7 @@ void receiver_destroy(struct receiver *r)
 {
     for (size_t i = 0; i < SIM_HELD; i++)
         free(r->held[i].data);
+    rtp_nack_fini(&r->nack);
     free(r);
 }
 

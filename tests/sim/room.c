@@ -183,7 +183,7 @@ static void rtp_to_node(struct sim *sim, const struct sim_peer *peer, const uint
 {
     struct sim_node *n = &sim->nodes[peer->node];
     struct sfu_node_stats before, after;
-    struct pkt *pkt = pkt_take(n->pool);
+    struct pkt *pkt = pkt_take(n->pool, size);
     if (pkt == NULL) {
         sim_fail(sim, "node %u: the pool is empty", peer->node);
         return;

@@ -147,7 +147,7 @@ static inline void room_join(struct room *r, sfu_peer_id peer, sfu_track_id trac
 static inline void room_packet(struct room *r, sfu_track_id track, uint16_t seq, bool is_start,
                                bool is_key, bool is_marker)
 {
-    struct pkt *p = pkt_take(r->pool);
+    struct pkt *p = pkt_take(r->pool, 12 + ROOM_PAYLOAD);
     assert_non_null(p);
     uint8_t *d = p->data;
     d[0] = 0x80;

@@ -20,6 +20,7 @@ static struct rtp_nack nack;
 
 static void init(mono_us age_max)
 {
+    rtp_nack_fini(&nack); /* of the test before */
     struct rtp_nack_config config = rtp_nack_config_default();
     config.age_max = age_max;
     rtp_nack_init(&nack, &config);
@@ -108,6 +109,26 @@ static void test_bounds(void **state)
     assert_int_equal(nack.missing_count, 0);
     assert_true(rtp_nack_take_lost(&nack));
     assert_int_equal(poll(MONO_MS(20), seqs), 0);
+}
+
+/* The list is as long as it has to be, and nothing before the first loss. */
+static void test_memory(void **state)
+{
+    (void)state;
+    init(MONO_S(1));
+    for (uint64_t seq = 100; seq < 300; seq++)
+        receive(seq, 0);
+    assert_null(nack.missing);
+    uint16_t room = 0;
+    for (uint64_t seq = 301; nack.missing_count < RTP_NACK_MISSING_MAX; seq += 2) {
+        receive(seq, 0);
+        assert_in_range(nack.missing_room, nack.missing_count, TK_MAX(2 * nack.missing_count, 16));
+        assert_true(nack.missing_room >= room);
+        room = nack.missing_room;
+    }
+    for (size_t i = 0; i < RTP_NACK_MISSING_MAX; i++)
+        assert_int_equal(nack.missing[i].seq, 300 + 2 * i);
+    assert_false(rtp_nack_take_lost(&nack));
 }
 
 static void test_forget_and_resync(void **state)
@@ -219,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_ten_times),
         cmocka_unit_test(test_age),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_forget_and_resync),
         cmocka_unit_test(test_seeds),
     };

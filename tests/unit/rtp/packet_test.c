@@ -150,7 +150,7 @@ static void test_read_examples(void **state)
               data, sizeof(data), &v);
     rtp_ext_read(&v, &ids, &set);
     assert_false(rtp_ext_get_audio_level(&set, &level, &is_voice));
-    assert_non_null(set.value[RTP_EXT_AUDIO_LEVEL].data);
+    assert_non_null(rtp_ext_find(&set, RTP_EXT_AUDIO_LEVEL));
     assert_int_equal(set.value[RTP_EXT_AUDIO_LEVEL].size, 0);
     assert_false(rtp_ext_get_twcc(&set, &wide)); /* one byte is too short */
     assert_int_equal(set.value[RTP_EXT_ABS_CAPTURE_TIME].size, 4);
@@ -239,8 +239,7 @@ static void test_text_is_checked(void **state)
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct rtp_ext_set set = {0};
-        set.value[RTP_EXT_RID].data = (const uint8_t *)cases[i].text;
-        set.value[RTP_EXT_RID].size = cases[i].size;
+        rtp_ext_add(&set, RTP_EXT_RID, (const uint8_t *)cases[i].text, cases[i].size);
         char text[RTP_RID_SIZE];
         assert_int_equal(rtp_ext_get_text(&set, RTP_EXT_RID, text, sizeof(text)), cases[i].is_good);
     }
@@ -287,8 +286,8 @@ static void test_writer(void **state)
         assert_int_equal(v.ssrc, 9);
         assert_int_equal(v.ext_profile, cases[i].profile);
         rtp_ext_read(&v, &ids, &set);
-        assert_int_equal(set.value[RTP_EXT_MID].data != NULL, cases[i].mid_id != 0);
-        assert_int_equal(set.value[RTP_EXT_TWCC].data != NULL, cases[i].twcc_id != 0);
+        assert_int_equal(rtp_ext_find(&set, RTP_EXT_MID) != NULL, cases[i].mid_id != 0);
+        assert_int_equal(rtp_ext_find(&set, RTP_EXT_TWCC) != NULL, cases[i].twcc_id != 0);
         if (cases[i].mid_id != 0)
             assert_memory_equal(set.value[RTP_EXT_MID].data, cases[i].mid, strlen(cases[i].mid));
     }

@@ -253,9 +253,8 @@ static void test_dependency_descriptor(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(dds); i++) {
         uint8_t data[8];
         struct rtp_ext_set exts = {0};
-        exts.value[RTP_EXT_DEPENDENCY_DESCRIPTOR].size =
-            (uint8_t)hex_decode(dds[i].hex, data, sizeof(data));
-        exts.value[RTP_EXT_DEPENDENCY_DESCRIPTOR].data = data;
+        size_t size = hex_decode(dds[i].hex, data, sizeof(data));
+        rtp_ext_add(&exts, RTP_EXT_DEPENDENCY_DESCRIPTOR, data, (uint8_t)size);
         struct rtp_payload_info info;
         assert_int_equal(
             rtp_payload_inspect(RTP_CODEC_AV1, (const uint8_t *)"\x10", 1, &exts, &info), 0);

@@ -7,7 +7,7 @@
 #include "unit/server/counted.h"
 #include "unit/server/path_bench.h"
 
-#define FRAMES_WARM 180 /* until the ring has its full size */
+#define FRAMES_WARM 180 /* until the ring is as full as it gets */
 #define FRAMES      100
 
 /* As play_frame(); returns what was counted while the worker had its turn. */

@@ -197,7 +197,7 @@ static size_t make_vp8(const struct bench_packet *p, uint8_t *dst)
 
 void bench_send(struct bench *b, sfu_peer_id peer, const struct bench_packet *p)
 {
-    struct pkt *pkt = pkt_take(b->pool);
+    struct pkt *pkt = pkt_take(b->pool, PKT_SIZE_MAX);
     assert_non_null(pkt);
     uint8_t pt = p->pt != 0 ? p->pt : p->level != 0 ? 111 : 96;
     const struct rtp_header header = {
@@ -207,7 +207,7 @@ void bench_send(struct bench *b, sfu_peer_id peer, const struct bench_packet *p)
         .ts = p->ts,
         .ssrc = p->ssrc != 0 ? p->ssrc : 1000 * p->track + p->layer + (p->is_rtx ? 500 : 0)};
     struct rtp_ext_writer w;
-    rtp_ext_writer_init(&w, pkt->data, sizeof(pkt->data), &header, &ids);
+    rtp_ext_writer_init(&w, pkt->data, PKT_SIZE_MAX, &header, &ids);
     if (p->has_mid)
         rtp_ext_put(&w, RTP_EXT_MID, "v", 1);
     if (p->level != 0)

@@ -71,7 +71,7 @@ struct got {
 static struct got send(sfu_track_id track, uint16_t seq, uint32_t ts)
 {
     const struct rtp_header header = {.pt = 111, .seq = seq, .ts = ts, .ssrc = track * 1000};
-    struct pkt *p = pkt_take(pool);
+    struct pkt *p = pkt_take(pool, RTP_HEADER_SIZE + 20);
     struct sfu_out out;
     struct got got = {.seq = -1};
     assert_non_null(p);

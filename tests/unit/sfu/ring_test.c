@@ -1,8 +1,8 @@
 /*
- * Goal: a ring that grows loses nothing that it has to keep, neither packets that may be asked for
- * again nor those of a frame that is held; who joins starts at the keyframe in the ring, with its
- * first packet.
- * Method: bursts of packets made by hand, more than the ring begins with, into one node.
+ * Goal: a ring loses nothing that it has to keep, neither packets that may be asked for again nor
+ * those of a frame that is held, and holds no more memory than that takes; who joins starts at the
+ * keyframe in the ring, with its first packet.
+ * Method: bursts of packets made by hand into one node; a ring alone against a plain table.
  */
 #include "unit/sfu/bench.h"
 
@@ -53,14 +53,14 @@ static void test_burst(void **state)
     bench_destroy(b);
 }
 
-/* A gap as long as the ring begins with: what came before it is still there. */
+/* A long gap: what came before it is still there. */
 static void test_gap(void **state)
 {
     (void)state;
     struct bench *b = room();
     bench_sub(b, 21, VIDEO, BOB, 0);
     send(b, 0, false, false);
-    send(b, 2 * SFU_RING_FIRST, true, false);
+    send(b, RING / 2, true, false);
     uint16_t seq = bench_rtp(b, 21, 0)->seq;
     bench_nack(b, BOB, 21, &seq, 1);
     assert_int_equal(bench_count(b, 10021), 1);
@@ -206,6 +206,123 @@ static void test_history(void **state)
     bench_destroy(b);
 }
 
+/* ---- a ring alone ---- */
+
+#define MODEL_RING  64
+#define MODEL_STEPS 60000
+
+struct model {
+    struct sfu_spare spare;
+    struct sfu_ring ring;
+    struct pkt_pool *pool;
+    bool has[MODEL_STEPS * 2]; /* by number */
+    uint64_t begin, end;
+};
+
+static void model_put(struct model *m, uint64_t seq, mono_us now)
+{
+    bool is_kept = m->end == 0 || seq >= m->begin || m->end - seq <= MODEL_RING;
+    if (m->end == 0 || seq >= m->end + MODEL_RING)
+        m->begin = seq;
+    is_kept = is_kept && !(seq < m->end && seq >= m->begin && m->has[seq]);
+    struct pkt *pkt = pkt_take(m->pool, 100);
+    assert_non_null(pkt);
+    struct sfu_packet *p = sfu__ring_put(&m->ring, seq, pkt);
+    pkt_unref(pkt);
+    assert_int_equal(p != NULL, is_kept);
+    if (p == NULL)
+        return;
+    p->arrived = now;
+    m->has[seq] = true;
+    m->end = TK_MAX(m->end, seq + 1);
+    m->begin = TK_MIN(m->begin, seq);
+    m->begin = TK_MAX(m->begin, m->end < MODEL_RING ? 0 : m->end - MODEL_RING);
+}
+
+/* What the ring has is what the table has, and no chunk is held for nothing. */
+static void model_compare(struct model *m)
+{
+    size_t count = 0, chunks = 0, held = 0;
+    bool is_needed[MODEL_RING / SFU_CHUNK] = {false};
+    uint64_t from = m->end < 2 * MODEL_RING ? 0 : m->end - 2 * MODEL_RING;
+    for (uint64_t seq = from; seq < m->end + MODEL_RING; seq++) {
+        bool is_there = seq >= m->begin && seq < m->end && m->has[seq];
+        const struct sfu_packet *p = sfu__ring_get(&m->ring, seq);
+        assert_int_equal(p != NULL, is_there);
+        assert_true(p == NULL || p->in.seq == seq);
+        count += is_there;
+        is_needed[seq % MODEL_RING / SFU_CHUNK] |= is_there;
+    }
+    for (size_t i = 0; i < MODEL_RING / SFU_CHUNK; i++) {
+        chunks += is_needed[i];
+        held += m->ring.chunks[i] != NULL;
+    }
+    assert_int_equal(pkt_pool_used(m->pool), count);
+    assert_int_equal(held, chunks);
+    assert_true(m->spare.count <= SFU_SPARE_MAX);
+}
+
+static void model_step(struct model *m, struct rng *rng, uint64_t *next, mono_us now)
+{
+    uint32_t what = rng_below(rng, 100);
+    uint64_t seq = *next;
+    uint64_t back = rng_below(rng, MODEL_RING + 20);
+    if (what < 20) /* late, or once more */
+        seq -= TK_MIN(seq - 1, back);
+    else if (what < 24) /* after a gap */
+        seq += rng_below(rng, 40);
+    else if (what < 25) /* after a jump */
+        seq += rng_below(rng, 3 * MODEL_RING);
+    model_put(m, seq, now);
+    *next = TK_MAX(*next, seq + 1);
+}
+
+/* Late, lost and repeated packets, gaps and jumps, in random order: the ring has what it has to. */
+static void test_model(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct rng rng;
+    rng_init_seeded(&rng, 11);
+    assert_int_equal(pkt_pool_create(2 * MODEL_RING, &m.pool), 0);
+    assert_int_equal(sfu__ring_init(&m.ring, MODEL_RING, &m.spare), 0);
+    uint64_t next = 1;
+    for (mono_us now = 1; now < MODEL_STEPS && next + 4 * MODEL_RING < ARRAY_COUNT(m.has); now++) {
+        model_step(&m, &rng, &next, now);
+        model_compare(&m);
+    }
+    sfu__ring_fini(&m.ring);
+    assert_int_equal(pkt_pool_used(m.pool), 0);
+    sfu__spare_fini(&m.spare);
+    pkt_pool_destroy(m.pool);
+}
+
+/* A steady stream takes no memory: the chunk that empties is the one that is filled next. */
+static void test_steady(void **state)
+{
+    (void)state;
+    struct sfu_spare spare = {0};
+    struct sfu_ring ring;
+    struct pkt_pool *pool;
+    assert_int_equal(pkt_pool_create(256, &pool), 0);
+    assert_int_equal(sfu__ring_init(&ring, 256, &spare), 0);
+    for (uint64_t seq = 1; seq < 2000; seq++) {
+        struct pkt *pkt = pkt_take(pool, 100);
+        struct sfu_packet *p = sfu__ring_put(&ring, seq, pkt);
+        assert_non_null(p);
+        p->arrived = (mono_us)seq;
+        pkt_unref(pkt);
+        sfu__ring_trim(&ring, (mono_us)seq - 39);
+        size_t held = 0;
+        for (size_t i = 0; i < 256 / SFU_CHUNK; i++)
+            held += ring.chunks[i] != NULL;
+        assert_in_range(held + spare.count, 1, 40 / SFU_CHUNK + 2);
+    }
+    sfu__ring_fini(&ring);
+    sfu__spare_fini(&spare);
+    pkt_pool_destroy(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_held),           cmocka_unit_test(test_idle_layer),
         cmocka_unit_test(test_join_at_newest), cmocka_unit_test(test_join_in_bursts),
         cmocka_unit_test(test_join_and_leave), cmocka_unit_test(test_history),
+        cmocka_unit_test(test_model),          cmocka_unit_test(test_steady),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

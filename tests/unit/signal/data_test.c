@@ -66,7 +66,7 @@ static bool pump(struct end *e)
     uint8_t buf[DCHAN_PACKET_MAX];
     bool has_moved = false;
     for (int size; (size = dchan_assoc_poll_transmit(e->assoc, buf, sizeof(buf))) > 0;) {
-        struct pkt *pkt = pkt_take(w.pool);
+        struct pkt *pkt = pkt_take(w.pool, (size_t)size);
         assert_non_null(pkt);
         memcpy(pkt->data, buf, (size_t)size);
         pkt->size = (uint16_t)size;
