@@ -14,6 +14,7 @@ import re
 import subprocess
 
 SERVER_IP, CLIENT_IP = "10.213.7.1", "10.213.7.2"
+CLIENT_NETWORK = "10.213.64.0/18"  # behind CLIENT_IP: an address for each subscriber
 SERVER_CORE, LOAD_CORE = 0, 1
 MTU = 1500
 PREFIX = "tkbench"
@@ -80,6 +81,8 @@ class Namespaces:
                 f"cd /sys/class/net/{device} && echo 1 >threaded && echo 1 >napi_defer_hard_irqs && "
                 f"echo {MODERATION_US * 1000} >gro_flush_timeout")
             pin_polling(device, core)
+        run("ip", "-n", self.client, "route", "add", "local", CLIENT_NETWORK, "dev", "lo")
+        run("ip", "-n", self.server, "route", "add", CLIENT_NETWORK, "via", CLIENT_IP)
         for key, value in SYSCTLS.items():
             path = pathlib.Path("/proc/sys") / key
             self.saved[path] = path.read_text()

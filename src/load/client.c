@@ -75,6 +75,7 @@ void load__client_fail(struct load_client *c, const char *form, ...)
     vsnprintf(text, sizeof(text), form, args);
     va_end(args);
     c->state = LOAD_FAILED;
+    c->run->joining -= c->step_at[LOAD_STEP_KEYS] == 0;
     c->run->complete -= c->is_complete; /* counted once */
     c->is_complete = false;
     c->why = strdup(text);
@@ -88,6 +89,7 @@ void load__client_begin(struct load_client *c, mono_us now)
 {
     c->state = LOAD_JOINING;
     c->join_at = now;
+    c->run->joining++;
     int err = c->publishes ? load__tx_create(c, &c->tx) : 0;
     if (err == 0)
         err = c->run->target->begin(c, now);
@@ -151,6 +153,8 @@ static void note_complete(struct load_client *c)
 
 void load__client_up(struct load_client *c, struct load_conn *conn, mono_us now)
 {
+    if (c->step_at[LOAD_STEP_KEYS] == 0)
+        c->run->joining -= c->state == LOAD_JOINING;
     load__client_reached(c, LOAD_STEP_KEYS, now);
     if (c->tx != NULL && conn->sends)
         load__tx_start(c->tx, conn, now);

@@ -29,6 +29,7 @@ static void take_keys(struct load_conn *conn, mono_us now)
         return;
     conn->send = peer_srtp_send(conn->peer);
     conn->receive = peer_srtp_receive(conn->peer);
+    conn->tag_size = (uint8_t)sec_srtp_rtp_growth(conn->receive);
     conn->is_up = true;
     load__conn_hurry(conn, now);
     load__client_up(conn->client, conn, now);
@@ -84,7 +85,10 @@ void load__conn_datagram(struct load_conn *conn, uint8_t *data, size_t size,
             run->m.dropped++;
             return;
         }
-        load__io_job(run, conn, data, size, is_rtcp, arrived);
+        enum load_plain kind = is_rtcp                                 ? LOAD_RTCP
+                               : load__conn_may_hide(conn, data, size) ? LOAD_RTP_HIDDEN
+                                                                       : LOAD_RTP;
+        load__io_job(run, conn, data, size, kind, arrived);
     } else if (conn->peer != NULL) {
         if (data[0] <= 3)
             IGNORE(peer_handle_stun(conn->peer, data, size, from, &conn->local, now));
@@ -96,6 +100,16 @@ void load__conn_datagram(struct load_conn *conn, uint8_t *data, size_t size,
 
 /* ---- life ---- */
 
+/* Who publishes has a socket of its own in any case: a frame goes out in one call. */
+static int open_way(struct load_conn *conn, uint16_t port)
+{
+    struct load_run *run = conn->client->run;
+    if (run->shared.fd.fd >= 0 && !conn->client->publishes)
+        return load__shared_add(run, conn);
+    int err = load__io_open_udp(&run->options->bind, port, LOAD_SOCKET_BUFFER, &conn->fd.fd);
+    return err == 0 ? load__io_add(run, &conn->fd, false) : err;
+}
+
 int load__conn_create(struct load_client *c, uint16_t port, struct load_conn **ret_conn)
 {
     struct load_run *run = c->run;
@@ -103,7 +117,7 @@ int load__conn_create(struct load_client *c, uint16_t port, struct load_conn **r
     if (conn == NULL)
         return -ENOMEM;
     *conn = (struct load_conn){
-        .fd = {.fd = -1, .ready = on_ready},
+        .fd = {.fd = -1, .is_edge = true, .ready = on_ready},
         .client = c,
         .timer = {.fire = on_timer},
         .media_timer = {.fire = load__conn_media_timer},
@@ -115,9 +129,7 @@ int load__conn_create(struct load_client *c, uint16_t port, struct load_conn **r
     list_push_back(&run->conns, &conn->in_run);
     id_random_text(&run->rng, conn->ufrag, UFRAG_LENGTH);
     id_random_text(&run->rng, conn->pwd, PWD_LENGTH);
-    int err = load__io_open_udp(&run->options->bind, port, &conn->fd.fd);
-    if (err == 0)
-        err = load__io_add(run, &conn->fd, false);
+    int err = open_way(conn, port);
     if (err < 0) {
         load__conn_destroy(conn);
         return err;
@@ -134,6 +146,7 @@ void load__conn_destroy(struct load_conn *conn)
     load__timer_cancel(run, &conn->timer);
     load__timer_cancel(run, &conn->media_timer);
     load__io_remove(run, &conn->fd);
+    load__shared_remove(run, conn);
     list_remove(&conn->in_run);
     for (size_t i = 0; i < conn->rx_count; i++) {
         load__rx_fini(conn->rxs[i]);
@@ -188,6 +201,8 @@ static uint16_t own_port(const struct load_conn *conn)
 static int set_local(struct load_conn *conn, const struct addr *to)
 {
     struct load_run *run = conn->client->run;
+    if (conn->is_shared)
+        return 0; /* it has its address from the beginning */
     if (run->options->bind.family == ADDR_FAMILY_NONE) {
         int err = find_route(run, to, &conn->local);
         if (err < 0)
@@ -210,6 +225,7 @@ int load__conn_use_keys(struct load_conn *conn, const struct sec_srtp_keys *send
         err = sec_srtp_create(receive, SEC_RECEIVE, &conn->receive);
     if (err < 0)
         return err;
+    conn->tag_size = (uint8_t)sec_srtp_rtp_growth(conn->receive);
     conn->is_up = true;
     load__client_up(conn->client, conn, now);
     return 0;

@@ -1,6 +1,7 @@
 /* What travels over one connection: streams found by SSRC, RTCP both ways. */
 #include "load/load_internal.h"
 
+#include "base/bytes.h"
 #include "base/err.h"
 #include "rtp/ext.h"
 #include "rtp/rtx.h"
@@ -95,12 +96,31 @@ static void note_twcc(struct load_conn *conn, const struct rtp_view *view, mono_
     load__conn_hurry(conn, rtp_twcc_next_at(conn->twcc));
 }
 
-static void handle_rtp(struct load_conn *conn, uint8_t *data, size_t size, mono_us arrived)
+#define PADDING_BIT 0x20 /* how much of it there is stands in its encrypted end */
+
+bool load__conn_may_hide(const struct load_conn *conn, const uint8_t *data, size_t size)
+{
+    uint32_t step = conn->client->run->check_step;
+    if (step <= 1 || conn->rx_count == 0 || size <= RTP_HEADER_SIZE + (size_t)conn->tag_size ||
+        (data[0] & PADDING_BIT) != 0)
+        return false;
+    uint32_t ssrc = get_u32be(data + 8);
+    const struct load_rx *rx = conn->rxs[conn->rx_last];
+    for (size_t i = 0; i < conn->rx_count && rx->ssrc != ssrc; i++)
+        rx = conn->rxs[i];
+    /* Every subscriber is looked at as often, each at other packets. */
+    return rx->ssrc == ssrc && load__rx_is_settled(rx) &&
+           (get_u16be(data + 2) + conn->client->index) % step != 0;
+}
+
+static void handle_rtp(struct load_conn *conn, uint8_t *data, size_t size, bool is_hidden,
+                       mono_us arrived)
 {
     struct load_measure *m = &conn->client->run->m;
     struct rtp_view view;
     bool is_rtx = false;
     m->packets++;
+    m->hidden += is_hidden;
     m->bytes += size;
     if (rtp_parse(data, size, &view) < 0) {
         m->malformed++;
@@ -118,7 +138,8 @@ static void handle_rtp(struct load_conn *conn, uint8_t *data, size_t size, mono_
         if (n <= 0 || rtp_parse(data, (size_t)n, &view) < 0)
             return; /* empty ones are probes */
     }
-    load__rx_packet(conn, rx, &view, is_rtx, arrived);
+    enum load_origin origin = is_hidden ? LOAD_UNREAD : is_rtx ? LOAD_SENT_AGAIN : LOAD_FIRST_SENT;
+    load__rx_packet(conn, rx, &view, origin, arrived);
 }
 
 /* ---- RTCP in ---- */
@@ -146,7 +167,7 @@ static void handle_rtcp(struct load_conn *conn, const uint8_t *data, size_t size
     }
 }
 
-void load__conn_plain(struct load_conn *conn, uint8_t *data, int result, bool is_rtcp,
+void load__conn_plain(struct load_conn *conn, uint8_t *data, int result, enum load_plain kind,
                       mono_us arrived)
 {
     struct load_measure *m = &conn->client->run->m;
@@ -154,10 +175,10 @@ void load__conn_plain(struct load_conn *conn, uint8_t *data, int result, bool is
         m->replays++;
     else if (result < 0)
         m->auth_failures++;
-    else if (is_rtcp)
+    else if (kind == LOAD_RTCP)
         handle_rtcp(conn, data, (size_t)result, arrived);
     else
-        handle_rtp(conn, data, (size_t)result, arrived);
+        handle_rtp(conn, data, (size_t)result, kind == LOAD_RTP_HIDDEN, arrived);
 }
 
 /* ---- RTCP out ---- */

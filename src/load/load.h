@@ -36,9 +36,13 @@ struct load_options {
     const char *secret;
     const char *whip_path; /* "/whip/{room}", {room} and {id} are filled in */
     const char *whep_path;
-    bool is_dual;      /* livekit: the older two connections */
-    struct addr bind;  /* our address; family NONE: as the route to the server says */
-    struct addr floor; /* floor: where it listens */
+    bool is_dual;     /* livekit: the older two connections */
+    struct addr bind; /* our address; family NONE: as the route to the server says */
+    /* Each subscriber's connection has an address of its own out of this IPv4 network, and all of
+     * them share a socket; family NONE: one address, and a socket for each. */
+    struct addr network;
+    uint8_t network_bits; /* 8 to 30 */
+    struct addr floor;    /* floor: where it listens */
     uint16_t floor_base_port;
     int floor_layer;       /* that it forwards: 0 lowest; -1: all */
     enum sec_profile srtp; /* offered alone; NONE: both, as browsers do */
@@ -63,8 +67,11 @@ struct load_options {
     /* Loss on our side. */
     double loss_percent, lossy_share_percent;
 
+    /* How much of what comes is decrypted, once a stream runs: 0 < P <= 100. */
+    double check_percent;
+
     /* When. */
-    double join_rate; /* per second */
+    double join_rate; /* per second, at most */
     uint32_t join_timeout_s;
     uint32_t storm_joins; /* subscribers that come while it is measured */
     double storm_s;

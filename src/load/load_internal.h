@@ -27,13 +27,10 @@ struct load_conn;
 struct load_run;
 struct load_wire;
 
-/* ---- io.c: waiting, receiving, sending ---- */
+/* ---- io.c, io_in.c, io_out.c: waiting, receiving, sending ---- */
 
 #define LOAD_READY_MAX     256        /* sockets handled between two looks at the timers */
-#define LOAD_IN_MESSAGES   4          /* read from one socket by one system call */
-#define LOAD_IN_SLOTS      64         /* receive buffers, shared by all sockets */
-#define LOAD_IN_SLOT_SIZE  65536      /* GRO joins datagrams up to the largest UDP payload */
-#define LOAD_JOBS_MAX      256        /* packets decrypted together */
+#define LOAD_JOBS_MAX      256        /* packets handled together */
 #define LOAD_OUT_SIZE      (1u << 20) /* bytes of one frame in all its packets */
 #define LOAD_OUT_MAX       1024       /* packets of one frame */
 #define LOAD_OUT_RUN_MAX   60         /* packets of one GSO message */
@@ -42,6 +39,9 @@ struct load_wire;
 /* Whatever has a descriptor in the loop. */
 struct load_fd {
     int fd; /* -1 = none */
+    /* Told once when something comes, not as long as something waits: whoever is told reads
+     * everything. Spares the kernel a second look at each socket. */
+    bool is_edge;
     void (*ready)(struct load_fd *f, bool is_readable, bool is_writable, mono_us now);
 };
 
@@ -50,20 +50,33 @@ struct load_timer {
     void (*fire)(struct load_timer *t, mono_us now);
 };
 
-/* A packet between its receipt and its decryption. */
+/* What a packet is, when it has been decrypted or need not be. */
+enum load_plain {
+    LOAD_RTP,
+    LOAD_RTP_HIDDEN, /* not decrypted: only its header may be looked at */
+    LOAD_RTCP
+};
+
+/* A packet between its receipt and its handling. */
 struct load_arrival {
     struct load_conn *conn;
     mono_us at;
+    uint8_t *data;
+    uint16_t size;
+    uint16_t job; /* index of its decryption; unused if hidden */
+    enum load_plain kind;
 };
+
+struct load_inbox; /* buffers for what one system call reads */
 
 struct load_io {
     int epoll_fd;
-    uint8_t *slots;
-    size_t slot_next;
+    struct load_inbox *inbox;
     struct sec_srtp_job jobs[LOAD_JOBS_MAX];
     struct load_arrival arrivals[LOAD_JOBS_MAX];
-    size_t job_count;
-    int64_t realtime_us; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
+    size_t job_count, arrival_count;
+    mono_us backlog_us, backlog_at; /* how long the last packets waited for us, seen when */
+    int64_t realtime_us;            /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
     mono_us realtime_at;
     bool has_gso;
 
@@ -83,12 +96,19 @@ void load__io_remove(struct load_run *run, struct load_fd *f);
 void load__io_wait(struct load_run *run, mono_us until);
 /* Reads everything one UDP socket has and hands it to load__conn_datagram(). */
 void load__io_receive(struct load_run *run, struct load_conn *conn, mono_us now);
-/* Queues one packet for decryption. */
+/* The same of the socket that many share, as much as fits between two looks at the timers. */
+void load__io_receive_shared(struct load_run *run);
+/* Queues one packet, and its decryption unless it stays hidden; arrivals keep their order. */
 void load__io_job(struct load_run *run, struct load_conn *conn, uint8_t *data, size_t size,
-                  bool is_rtcp, mono_us arrived);
-/* Decrypts what is queued and hands it to load__conn_plain(). */
+                  enum load_plain kind, mono_us arrived);
+/* Decrypts what is queued and hands it to load__conn_plain(). Nothing points into the receive
+ * buffers afterwards. */
 void load__io_flush_jobs(struct load_run *run);
-MUST_CHECK int load__io_open_udp(const struct addr *ip, uint16_t port, int *ret_fd);
+MUST_CHECK int load__inbox_create(struct load_inbox **ret_inbox);
+void load__inbox_destroy(struct load_inbox *inbox); /* NULL is a no-op */
+/* A bound socket with time stamps and GRO; its receive buffer is as large as the system allows, at
+ * most `buffer`. */
+MUST_CHECK int load__io_open_udp(const struct addr *ip, uint16_t port, int buffer, int *ret_fd);
 void load__io_send(struct load_conn *conn, const struct addr *to, const uint8_t *data, size_t size);
 /* Appends one protected packet; load__io_send_frame() sends all in one system call. */
 void load__io_put(struct load_conn *conn, const uint8_t *head, size_t head_size,
@@ -97,6 +117,36 @@ void load__io_send_frame(struct load_conn *conn);
 
 void load__timer_set(struct load_run *run, struct load_timer *t, mono_us at);
 void load__timer_cancel(struct load_run *run, struct load_timer *t);
+
+/* ---- shared.c: one socket for many connections, each with an address of its own ---- */
+
+#define LOAD_SHARED_BUFFER     (128 << 20)            /* a fifth of a second of 3,000 pictures */
+#define LOAD_SHARED_BUFFER_MIN (8 << 20)              /* below this it is told */
+#define LOAD_SHARED_MAX        (2 * LOAD_CLIENTS_MAX) /* two connections each */
+
+/*
+ * Reading a socket costs a system call, and what the kernel does for a socket that it has not
+ * touched for a while. Behind one socket that is bound to no address, connections are told apart by
+ * the address that a datagram was sent to.
+ */
+struct load_shared {
+    struct load_fd fd; /* -1: every connection has a socket */
+    uint32_t network;  /* host byte order; connection i has the address network + 1 + i */
+    uint32_t room, used;
+    uint16_t port;
+    uint32_t kernel_drops;
+    struct load_conn **conns;
+};
+
+/* Opens it for the addresses of options->network; without, it stays closed. Negative errno. */
+MUST_CHECK int load__shared_open(struct load_run *run);
+void load__shared_close(struct load_run *run);
+/* Gives the connection an address; the connection is reached by it until it is removed. ERR_LIMIT.
+ */
+MUST_CHECK int load__shared_add(struct load_run *run, struct load_conn *conn);
+void load__shared_remove(struct load_run *run, struct load_conn *conn);
+/* Whose address it is (network byte order); NULL: nobody's. */
+struct load_conn *load__shared_find(const struct load_run *run, uint32_t ip);
 
 /* ---- rx.c: one received stream ---- */
 
@@ -113,24 +163,35 @@ struct load_rx {
     uint8_t pt_count;
     struct rtp_pt pts[4];
     struct rtp_seq_ext seq;
-    struct rtp_recv_stats recv;
-    struct rtp_nack *nack; /* made with the first gap; NULL before */
-    uint8_t flags[LOAD_RX_WINDOW];
-    mono_us first_at; /* when the first packet came */
     uint64_t edge;    /* everything below is decided; 0 = nothing received yet */
     mono_us gap_at;   /* when the edge began to wait for a packet; 0 = it does not */
+    mono_us first_at; /* when the first packet came */
     bool is_between;  /* the packet before the edge ended a frame */
     bool is_open;     /* a frame has begun at the edge, without a gap */
     bool is_key;      /* and it is a keyframe */
     bool is_decodable;
     bool had_frame; /* complete and decodable, once */
     mono_us frame_at, pli_at;
+    struct rtp_nack *nack; /* made with the first gap; NULL before */
+    struct rtp_recv_stats recv;
+    uint8_t flags[LOAD_RX_WINDOW]; /* last: of them a packet needs only its own */
+};
+
+#define LOAD_RX_HOT_SIZE offsetof(struct load_rx, flags)
+
+enum load_origin {
+    LOAD_FIRST_SENT,
+    LOAD_SENT_AGAIN,
+    LOAD_UNREAD /* sent for the first time, and hidden */
 };
 
 void load__rx_init(struct load_rx *rx, enum rtp_kind kind, uint32_t ssrc, uint32_t rtx_ssrc);
 void load__rx_fini(struct load_rx *rx);
+/* Of a hidden packet only the header is looked at. */
 void load__rx_packet(struct load_conn *conn, struct load_rx *rx, const struct rtp_view *view,
-                     bool is_rtx, mono_us arrived);
+                     enum load_origin origin, mono_us arrived);
+/* Is all known of it that an unbroken stream needs: no gap, no waiting for a keyframe? */
+bool load__rx_is_settled(const struct load_rx *rx);
 /* NACK, PLI and what is given up; returns when to come again. */
 mono_us load__rx_tick(struct load_conn *conn, struct load_rx *rx, mono_us now);
 /* What is missing at the end of the measuring window. */
@@ -191,25 +252,30 @@ bool load__tx_agree(struct load_tx *tx, const struct sdp_section *m);
 #define LOAD_RXS_MAX 512 /* streams received over one connection */
 
 struct load_conn {
-    struct load_fd fd;
-    struct list in_run;
+    /* What every packet needs lies together. */
     struct load_client *client; /* parent */
-    bool sends;                 /* what its client publishes goes here */
-    struct load_timer timer;    /* ICE and DTLS */
-    struct load_timer media_timer;
-    struct peer *peer; /* NULL: static keys */
-    struct sec_srtp *send, *receive;
+    struct peer *peer;          /* NULL: static keys */
+    struct sec_srtp *receive;
+    struct load_rx **rxs;
+    size_t rx_count, rx_last;
+    uint8_t tag_size; /* bytes that SRTP adds to a packet that comes */
+    bool has_twcc;
+    bool sends; /* what its client publishes goes here */
     bool owns_srtp;
     bool is_up;
-    bool has_twcc;
     bool has_rsize; /* feedback may go without a report (RFC 5506) */
+    bool is_shared; /* has no socket of its own */
+
+    struct load_fd fd;
+    struct list in_run;
+    struct load_timer timer; /* ICE and DTLS */
+    struct load_timer media_timer;
+    struct sec_srtp *send;
     struct addr local, remote;
     uint32_t kernel_drops;
     char ufrag[PEER_UFRAG_SIZE], pwd[PEER_PWD_SIZE];
     uint64_t sdp_session_id, sdp_version;
     struct rtp_ext_ids exts;
-    struct load_rx **rxs;
-    size_t rx_count, rx_last;
     struct rtp_twcc *twcc; /* of what is received; made with the first packet */
     mono_us report_at;
     uint32_t sender_ssrc;
@@ -226,8 +292,12 @@ MUST_CHECK int load__conn_set_remote(struct load_conn *conn, const struct sdp_se
                                      bool is_dtls_client, mono_us now);
 void load__conn_datagram(struct load_conn *conn, uint8_t *data, size_t size,
                          const struct addr *from, mono_us arrived, mono_us now);
-void load__conn_plain(struct load_conn *conn, uint8_t *data, int result, bool is_rtcp,
+/* `result`: the size of what is to be read at `data`, or why it could not be decrypted. */
+void load__conn_plain(struct load_conn *conn, uint8_t *data, int result, enum load_plain kind,
                       mono_us arrived);
+/* May this packet stay hidden (load_options.check_percent)? Not one that begins or repairs a
+ * stream. */
+bool load__conn_may_hide(const struct load_conn *conn, const uint8_t *data, size_t size);
 /* Makes or finds the stream; NULL over LOAD_RXS_MAX. */
 struct load_rx *load__conn_add_rx(struct load_conn *conn, enum rtp_kind kind, uint32_t ssrc,
                                   uint32_t rtx_ssrc);
@@ -351,8 +421,9 @@ MUST_CHECK int load__lessons_make(struct load_run *run);
 
 struct load_measure {
     uint64_t packets, bytes, datagram_bytes; /* received, authenticated; bytes of RTP */
-    uint64_t site_bytes;                     /* of the datagrams to far sites of a lesson */
-    uint64_t delivered;                      /* packets of media, each once */
+    uint64_t hidden;     /* of the packets: not decrypted, so not authenticated either */
+    uint64_t site_bytes; /* of the datagrams to far sites of a lesson */
+    uint64_t delivered;  /* packets of media, each once */
     uint64_t lost, lost_video, duplicates, recovered, rtx_packets;
     uint64_t dropped; /* by us, on purpose */
     uint64_t auth_failures, replays, malformed, unknown_ssrc, unstamped;
@@ -363,6 +434,7 @@ struct load_measure {
     uint64_t kernel_drops;
     uint64_t joins, failures;
     struct load_hist delay, recovery, lateness, join_us;
+    struct load_hist backlog;   /* from the kernel's receipt to our handling */
     struct load_hist start_age; /* of packets sent before the stream began for its receiver */
     struct load_hist steps[LOAD_STEP_COUNT_];
 };
@@ -390,11 +462,17 @@ struct load_run {
     struct load_clip audio, video[RTP_LAYERS_MAX];
     uint32_t layer_count;
 
+    struct load_shared shared;
+    uint32_t check_step; /* one packet in this many is decrypted */
+
     struct list conns;
     struct list wires;
     struct load_client *clients; /* in the order in which they join */
     uint32_t client_count, publisher_count, begun;
-    uint32_t lates;           /* clients at the end of the list that come while it is measured */
+    uint32_t settled;   /* of those who have begun: all before it are complete or have failed */
+    uint32_t joining;   /* have begun, and neither a connection nor failed */
+    uint32_t timed_out; /* of the failed */
+    uint32_t lates;     /* clients at the end of the list that come while it is measured */
     uint32_t lessons_missing; /* asked for and not made yet: nobody joins */
     uint32_t joined, failed, complete;
     const struct load_client *first_failed;
@@ -413,10 +491,23 @@ struct load_run {
     char limits[LOAD_TEXT_SIZE]; /* what says that the generator is the limit */
 };
 
+/* ---- join.c: who begins when, and who has taken too long ---- */
+
+/* Begins the clients that are due, up to `until`. */
+void load__join_due(struct load_run *run, uint32_t until, double rate, mono_us now);
+/* Has everybody up to `until` all tracks or failed? Fails those whose time is over. */
+bool load__join_is_over(struct load_run *run, uint32_t until, mono_us now);
+/* Fails everybody up to `until` who is not complete. */
+void load__join_tell_incomplete(struct load_run *run, uint32_t until);
+
 /* ---- report.c ---- */
 
 /* Is the generator itself the limit? */
 void load__judge_generator(struct load_run *run);
+/* Had a thread of the server nothing to spare? Its share and name, "" if none was watched. */
+bool load__server_is_limit(const struct load_run *run, double *ret_share, char ret_name[16]);
+/* Of what came, how much was decrypted and authenticated. */
+double load__checked_share(const struct load_run *run);
 void load__report(struct load_run *run);
 /* 0, negative errno when the file cannot be written. */
 MUST_CHECK int load__report_json(struct load_run *run);

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #define CPU_SHARE_MAX  0.90
-#define WAIT_SHARE_MAX 0.10 /* others have its core */
+#define FULL_SHARE_MAX 0.97 /* of its time it runs or waits to: nothing of its core is left */
+#define BACKLOG_US_MAX MONO_MS(20) /* what came waited so long for us, one in a hundred times */
 #define LATE_SHARE_MAX 0.001
+#define SERVER_FULL    0.95 /* the same of the server's busiest thread */
 
 static double seconds(const struct load_run *run)
 {
@@ -33,8 +35,16 @@ void load__judge_generator(struct load_run *run)
     }
     double waited = (double)(run->self.end.wait_ns - run->self.begin.wait_ns) / 1e3 /
                     (double)TK_MAX(run->measured_us, 1);
-    if (waited > WAIT_SHARE_MAX) {
-        snprintf(text, sizeof(text), "it waited for a processor %.0f %% of the time", waited * 100);
+    if (share <= CPU_SHARE_MAX && share + waited > FULL_SHARE_MAX) {
+        snprintf(text, sizeof(text),
+                 "its core was full: it ran %.0f %% of the time and waited %.0f %%", share * 100,
+                 waited * 100);
+        add_limit(run, text);
+    }
+    uint64_t backlog = load_hist_percentile(&m->backlog, 9900);
+    if (backlog > BACKLOG_US_MAX) {
+        snprintf(text, sizeof(text), "of what came, 1 %% waited more than %.0f ms to be handled",
+                 (double)backlog / 1e3);
         add_limit(run, text);
     }
     if (m->kernel_drops > 0) {
@@ -47,6 +57,16 @@ void load__judge_generator(struct load_run *run)
                  (unsigned long long)m->late_frames, (unsigned long long)m->lateness.count);
         add_limit(run, text);
     }
+}
+
+bool load__server_is_limit(const struct load_run *run, double *ret_share, char ret_name[16])
+{
+    *ret_share = 0;
+    ret_name[0] = '\0';
+    if (!run->server.begin.is_read || !run->server.end.is_read)
+        return false;
+    *ret_share = load_watch_busiest(&run->server, ret_name);
+    return *ret_share > SERVER_FULL;
 }
 
 /* ---- text ---- */
@@ -74,15 +94,31 @@ static void print_server(const struct load_run *run)
         printf(", %.3f us per delivered packet", cpu / (double)run->m.delivered);
     printf("; %llu KiB resident, %llu KiB proportional\n", (unsigned long long)b->rss_kib,
            (unsigned long long)b->pss_kib);
+    double busiest = 0;
+    char name[16];
+    if (load__server_is_limit(run, &busiest, name))
+        printf("             the server was a limit: its thread %s ran or waited for a processor "
+               "%.0f %% of the time\n",
+               name, busiest * 100);
+}
+
+double load__checked_share(const struct load_run *run)
+{
+    const struct load_measure *m = &run->m;
+    return m->packets > 0 ? (double)(m->packets - m->hidden) / (double)m->packets : 1;
 }
 
 static void print_media(const struct load_run *run)
 {
     const struct load_measure *m = &run->m;
     double expected = (double)(m->delivered + m->lost);
-    printf("received     %llu packets (%.0f/s), %.2f Mbit/s; every one decrypted and checked\n",
-           (unsigned long long)m->delivered, (double)m->delivered / seconds(run),
-           (double)m->bytes * 8 / 1e6 / seconds(run));
+    printf("received     %llu packets (%.0f/s), %.2f Mbit/s; ", (unsigned long long)m->delivered,
+           (double)m->delivered / seconds(run), (double)m->bytes * 8 / 1e6 / seconds(run));
+    if (run->check_step > 1)
+        printf("%.1f %% of them decrypted and checked, of the others the headers\n",
+               load__checked_share(run) * 100);
+    else
+        printf("every one decrypted and checked\n");
     printf(
         "lost         %llu (%.4f %%), duplicates %llu, recovered %llu, dropped on purpose %llu\n",
         (unsigned long long)m->lost, expected > 0 ? (double)m->lost * 100 / expected : 0,

@@ -82,6 +82,8 @@ static json_t *options_of(const struct load_run *run)
     put_count(o, "keyframe_packets", p->keyframe_packets);
     put_real(o, "loss_percent", p->loss_percent);
     put_real(o, "lossy_share_percent", p->lossy_share_percent);
+    put_count(o, "network_bits", p->network_bits);
+    put_real(o, "check_percent", p->check_percent);
     put_real(o, "join_rate", p->join_rate);
     put_count(o, "join_storm", p->storm_joins);
     put_real(o, "storm_seconds", p->storm_s);
@@ -99,6 +101,7 @@ static void put_media(json_t *o, const struct load_measure *m, double seconds)
     } counts[] = {
         {"delivered", m->delivered},
         {"packets", m->packets},
+        {"hidden", m->hidden},
         {"bytes", m->bytes},
         {"datagram_bytes", m->datagram_bytes},
         {"lost", m->lost},
@@ -173,7 +176,23 @@ static json_t *generator_of(const struct load_run *run)
     put_count(o, "socket_drops", run->m.kernel_drops);
     put_count(o, "late_frames", run->m.late_frames);
     json_object_set_new(o, "lateness", hist_of(&run->m.lateness));
+    json_object_set_new(o, "backlog", hist_of(&run->m.backlog));
     return o;
+}
+
+static void put_server(json_t *whole, const struct load_run *run)
+{
+    double busiest = 0;
+    char name[16];
+    bool is_limit = load__server_is_limit(run, &busiest, name);
+    json_t *o = watch_of(&run->server);
+    put_real(o, "busiest_thread_share", busiest);
+    json_object_set_new(o, "busiest_thread", json_string(name));
+    json_object_set_new(whole, "server", o);
+    json_object_set_new(whole, "limited_by_server", json_boolean(is_limit));
+    if (run->m.delivered > 0)
+        put_real(whole, "server_us_per_delivered",
+                 load_watch_cpu_us(&run->server) / (double)run->m.delivered);
 }
 
 static json_t *whole(const struct load_run *run)
@@ -192,14 +211,10 @@ static json_t *whole(const struct load_run *run)
     json_object_set_new(o, "generator", generator_of(run));
     json_object_set_new(o, "limited_by_generator", json_boolean(run->is_limited));
     json_object_set_new(o, "limits", json_string(run->limits));
-    json_object_set_new(o, "checked_share", json_real(1.0));
+    json_object_set_new(o, "checked_share", json_real(load__checked_share(run)));
     json_object_set_new(o, "delay_clock", json_string("kernel receive time stamp"));
-    if (run->server.begin.is_read && run->server.end.is_read) {
-        json_object_set_new(o, "server", watch_of(&run->server));
-        if (run->m.delivered > 0)
-            put_real(o, "server_us_per_delivered",
-                     load_watch_cpu_us(&run->server) / (double)run->m.delivered);
-    }
+    if (run->server.begin.is_read && run->server.end.is_read)
+        put_server(o, run);
     return o;
 }
 

@@ -41,6 +41,7 @@ struct load_options load_options_default(void)
         .frame_rate = 30,
         .frame_packets = 6,
         .keyframe_packets = 60,
+        .check_percent = 100,
         .join_rate = 100,
         .join_timeout_s = 20,
         .storm_s = 3,
@@ -285,38 +286,6 @@ static void end_measuring(struct load_run *run, mono_us now)
     run->phase = LOAD_PHASE_OVER;
 }
 
-/* Begins the clients that are due, up to `until`. */
-static void join_due(struct load_run *run, uint32_t until, double rate, mono_us now)
-{
-    while (run->begun < until && now >= run->next_join_at) {
-        load__client_begin(&run->clients[run->begun++], now);
-        run->next_join_at += (mono_us)(1e6 / rate);
-    }
-}
-
-static bool is_join_over(const struct load_run *run, uint32_t until, mono_us now)
-{
-    const struct load_options *o = run->options;
-    mono_us limit = MONO_S(o->join_timeout_s) + (mono_us)(until / o->join_rate * 1e6);
-    if (run->begun < until)
-        return false;
-    return run->complete + run->failed >= until || now - run->phase_at > limit;
-}
-
-static void tell_incomplete(struct load_run *run, uint32_t until)
-{
-    for (uint32_t i = 0; i < until; i++) {
-        struct load_client *c = &run->clients[i];
-        if (c->is_complete || c->state == LOAD_FAILED)
-            continue;
-        if (c->step_at[LOAD_STEP_KEYS] == 0)
-            load__client_fail(c, "no media connection within the time (--join-timeout)");
-        else
-            load__client_fail(c, "%u of %u tracks came within the time (--join-timeout)",
-                              c->streams_seen, c->streams_wanted);
-    }
-}
-
 static void step(struct load_run *run, mono_us now)
 {
     const struct load_options *o = run->options;
@@ -328,15 +297,13 @@ static void step(struct load_run *run, mono_us now)
         enter(run, LOAD_PHASE_PUBLISHERS, now);
     } else if (run->phase == LOAD_PHASE_PUBLISHERS) {
         uint32_t until = is_separate ? run->publisher_count : regular;
-        join_due(run, until, o->join_rate, now);
-        if (is_join_over(run, until, now)) {
-            tell_incomplete(run, until);
+        load__join_due(run, until, o->join_rate, now);
+        if (load__join_is_over(run, until, now)) {
             enter(run, run->failed == until ? LOAD_PHASE_OVER : LOAD_PHASE_SUBSCRIBERS, now);
         }
     } else if (run->phase == LOAD_PHASE_SUBSCRIBERS) {
-        join_due(run, regular, o->join_rate, now);
-        if (is_join_over(run, regular, now)) {
-            tell_incomplete(run, regular);
+        load__join_due(run, regular, o->join_rate, now);
+        if (load__join_is_over(run, regular, now)) {
             bool has_receivers = run->joined > (is_separate ? run->publisher_count : 0);
             bool needs_none = regular == run->publisher_count;
             enter(run, has_receivers || needs_none ? LOAD_PHASE_WARM_UP : LOAD_PHASE_OVER, now);
@@ -345,9 +312,9 @@ static void step(struct load_run *run, mono_us now)
         if (now - run->phase_at >= MONO_S(o->warm_up_s))
             begin_measuring(run, now);
     } else if (run->phase == LOAD_PHASE_MEASURE) {
-        join_due(run, run->client_count, o->storm_joins / TK_MAX(o->storm_s, 0.001), now);
+        load__join_due(run, run->client_count, o->storm_joins / TK_MAX(o->storm_s, 0.001), now);
         if (now - run->phase_at >= MONO_S(o->duration_s)) {
-            tell_incomplete(run, run->client_count);
+            load__join_tell_incomplete(run, run->client_count);
             end_measuring(run, now);
         }
     }
@@ -423,7 +390,10 @@ static int prepare(struct load_run *run)
     timers_init(&run->timers);
     rng_init_system(&run->rng);
     run->number = 1 + rng_below(&run->rng, 1 << 20);
+    run->check_step = (uint32_t)(100 / run->options->check_percent + 0.5);
     int err = load__io_init(&run->io);
+    if (err == 0)
+        err = load__shared_open(run);
     if (err == 0)
         err = sec_cert_create(wall_now(), &run->cert);
     if (err == 0)
@@ -468,6 +438,7 @@ static void finish(struct load_run *run)
         load_clip_fini(&run->video[i]);
     load_clip_fini(&run->audio);
     free(run->clients);
+    load__shared_close(run);
     sec_cert_destroy(run->cert);
     load__io_fini(&run->io);
     timers_fini(&run->timers);

@@ -11,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GOT   1u
-#define MARK  2u
-#define START 4u
-#define KEY   8u
+#define GOT    1u
+#define MARK   2u
+#define START  4u
+#define KEY    8u
+#define UNREAD 16u /* has a payload, which was not looked at */
 
 #define WAIT_WITHOUT_NACK MONO_MS(50)
 #define WAIT_WITH_NACK    MONO_S(1)
@@ -122,12 +123,15 @@ static void give_up(struct load_conn *conn, struct load_rx *rx, uint64_t until, 
 
 /* ---- packets ---- */
 
-static uint8_t inspect(const struct load_rx *rx, const struct rtp_view *view)
+static uint8_t inspect(const struct load_rx *rx, const struct rtp_view *view,
+                       enum load_origin origin)
 {
     struct rtp_payload_info info;
     uint8_t codec = RTP_CODEC_NONE;
     if (rx->kind == RTP_KIND_AUDIO || view->payload_size == 0)
         return GOT;
+    if (origin == LOAD_UNREAD)
+        return (uint8_t)(GOT | UNREAD | (view->is_marker ? MARK : 0u));
     for (size_t i = 0; i < rx->pt_count && codec == RTP_CODEC_NONE; i++)
         if (rx->pts[i].pt == view->pt)
             codec = rx->pts[i].codec;
@@ -141,15 +145,19 @@ static uint8_t inspect(const struct load_rx *rx, const struct rtp_view *view)
 /* A server may begin a stream with a keyframe of the past, and everything since: how old these
  * packets are is no delay. */
 static void measure_way(struct load_measure *m, const struct load_rx *rx,
-                        const struct rtp_view *view, bool is_rtx, mono_us arrived)
+                        const struct rtp_view *view, enum load_origin origin, mono_us arrived)
 {
     mono_us sent;
+    if (origin == LOAD_UNREAD)
+        return;
     if (!load_stamp_read(view->payload, view->payload_size, &sent)) {
         m->unstamped += view->payload_size > 0;
         return;
     }
     bool is_of_before = sent < rx->first_at - LOAD_START_MARGIN;
-    struct load_hist *hist = is_of_before ? &m->start_age : is_rtx ? &m->recovery : &m->delay;
+    struct load_hist *hist = is_of_before                ? &m->start_age
+                             : origin == LOAD_SENT_AGAIN ? &m->recovery
+                                                         : &m->delay;
     load_hist_add(hist, arrived - sent);
 }
 
@@ -190,9 +198,10 @@ static void open_window(struct load_conn *conn, struct load_rx *rx, uint64_t new
 
 /* False: there is nothing to be done with this packet. */
 static bool place(struct load_conn *conn, struct load_rx *rx, const struct rtp_view *view,
-                  bool is_rtx, mono_us arrived)
+                  enum load_origin origin, mono_us arrived)
 {
     struct load_measure *m = &conn->client->run->m;
+    bool is_rtx = origin == LOAD_SENT_AGAIN;
     uint64_t before = rx->seq.newest, ext = 0;
     enum rtp_seq_result result = rtp_seq_ext_update(&rx->seq, view->seq, &ext);
     if (result == RTP_SEQ_JUMP) {
@@ -216,7 +225,7 @@ static bool place(struct load_conn *conn, struct load_rx *rx, const struct rtp_v
         m->duplicates++;
         return false;
     }
-    *flags_of(rx, ext) = inspect(rx, view);
+    *flags_of(rx, ext) = inspect(rx, view, origin);
     m->recovered += is_rtx;
     note_gap(conn, rx, ext, result, before != 0 && ext > before + 1, arrived);
     rtp_recv_stats_packet(&rx->recv, ext, result, view->ts, view->payload_size, is_rtx, arrived);
@@ -224,16 +233,21 @@ static bool place(struct load_conn *conn, struct load_rx *rx, const struct rtp_v
 }
 
 void load__rx_packet(struct load_conn *conn, struct load_rx *rx, const struct rtp_view *view,
-                     bool is_rtx, mono_us arrived)
+                     enum load_origin origin, mono_us arrived)
 {
     struct load_measure *m = &conn->client->run->m;
-    if (!place(conn, rx, view, is_rtx, arrived))
+    if (!place(conn, rx, view, origin, arrived))
         return;
     m->delivered++;
-    measure_way(m, rx, view, is_rtx, arrived);
+    measure_way(m, rx, view, origin, arrived);
     advance(conn, rx, arrived);
     if (rx->gap_at != 0)
         load__conn_hurry(conn, rx->gap_at + WAIT_WITHOUT_NACK);
+}
+
+bool load__rx_is_settled(const struct load_rx *rx)
+{
+    return rx->had_frame && rx->gap_at == 0 && (rx->kind == RTP_KIND_AUDIO || rx->is_decodable);
 }
 
 uint64_t load__rx_missing(const struct load_rx *rx)

@@ -54,14 +54,28 @@ static int read_stat(int pid, struct load_watch *w)
     return 0;
 }
 
+static void read_name(int pid, const char *task, struct load_watch_thread *t)
+{
+    char path[320], text[64];
+    snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", pid, task);
+    if (read_text(path, text, sizeof(text)) == 0)
+        snprintf(t->name, sizeof(t->name), "%.*s", (int)strcspn(text, "\n"), text);
+}
+
 static void read_thread(int pid, const char *task, struct load_watch *w)
 {
     char path[320], text[FILE_SIZE];
+    struct load_watch_thread spare = {0};
+    struct load_watch_thread *t = w->threads < LOAD_WATCH_THREADS ? &w->each[w->threads] : &spare;
+    t->id = (int)strtol(task, NULL, 10);
+    read_name(pid, task, t);
     snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", pid, task);
     if (read_text(path, text, sizeof(text)) == 0) {
         char *end = NULL;
-        w->run_ns += strtoull(text, &end, 10);
-        w->wait_ns += strtoull(end, NULL, 10);
+        t->run_ns = strtoull(text, &end, 10);
+        t->wait_ns = strtoull(end, NULL, 10);
+        w->run_ns += t->run_ns;
+        w->wait_ns += t->wait_ns;
     }
     snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, task);
     if (read_text(path, text, sizeof(text)) == 0) {
@@ -119,4 +133,29 @@ double load_watch_cpu_us(const struct load_watch_span *span)
     if (a->run_ns > 0 && b->run_ns >= a->run_ns)
         return (double)(b->run_ns - a->run_ns) / 1000;
     return (double)(b->user_us + b->system_us) - (double)(a->user_us + a->system_us);
+}
+
+static const struct load_watch_thread *find_thread(const struct load_watch *w, int id)
+{
+    for (size_t i = 0; i < TK_MIN(w->threads, (uint32_t)LOAD_WATCH_THREADS); i++)
+        if (w->each[i].id == id)
+            return &w->each[i];
+    return NULL;
+}
+
+double load_watch_busiest(const struct load_watch_span *span, char ret_name[16])
+{
+    double most = 0, span_ns = (double)TK_MAX(span->end.at - span->begin.at, 1) * 1000;
+    ret_name[0] = '\0';
+    for (size_t i = 0; i < TK_MIN(span->end.threads, (uint32_t)LOAD_WATCH_THREADS); i++) {
+        const struct load_watch_thread *b = &span->end.each[i];
+        const struct load_watch_thread *a = find_thread(&span->begin, b->id);
+        uint64_t before = a != NULL ? a->run_ns + a->wait_ns : 0;
+        double share = (double)(b->run_ns + b->wait_ns - before) / span_ns;
+        if (b->run_ns + b->wait_ns <= before || share <= most)
+            continue;
+        most = share;
+        memcpy(ret_name, b->name, sizeof(b->name));
+    }
+    return most;
 }

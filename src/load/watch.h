@@ -13,6 +13,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define LOAD_WATCH_THREADS 64 /* looked at one by one; of more, the first */
+
+struct load_watch_thread {
+    int id;
+    char name[16];
+    uint64_t run_ns, wait_ns;
+};
+
 struct load_watch {
     mono_us at;
     bool is_read;
@@ -22,6 +30,7 @@ struct load_watch {
     uint64_t switches_voluntary, switches_forced;
     uint64_t rss_kib, pss_kib; /* pss 0 = may not be read */
     uint32_t threads;
+    struct load_watch_thread each[LOAD_WATCH_THREADS];
 };
 
 struct load_watch_span {
@@ -33,5 +42,11 @@ MUST_CHECK int load_watch_read(int pid, mono_us now, struct load_watch *ret_watc
 
 /* Processor time between the two, by the scheduler where it is there, else by ticks. */
 double load_watch_cpu_us(const struct load_watch_span *span);
+
+/*
+ * The thread that had least time to spare between the two: the share of it in which it ran or was
+ * ready to run, 0 to about 1, and its name. 0 and "" where the kernel has no schedstat.
+ */
+double load_watch_busiest(const struct load_watch_span *span, char ret_name[16]);
 
 #endif

@@ -40,6 +40,10 @@ static const char *const usage[] = {
     "                          tongke load --room exam --rooms 10\n"
     "  --bind IP             our address, e.g. in a network namespace\n"
     "                          ip netns exec gen tongke load --bind 10.0.0.2\n"
+    "  --bind IP/BITS        an address of this network for each subscriber and one socket for\n"
+    "                        all: thousands on one core. All addresses have to be ours: those of\n"
+    "                        127.0.0.0/8 are, others by \"ip route add local IP/BITS dev lo\"\n"
+    "                          tongke load --bind 127.16.0.0/16 --subscribers 3000\n"
     "  --floor-addr IP:PORT  floor: where it listens\n"
     "                          tongke load --target floor --floor-addr 10.0.0.1:9000\n"
     "  --floor-base-port N   floor: subscriber k listens on N + k, publisher p sends from\n"
@@ -81,11 +85,17 @@ static const char *const usage[] = {
     "  --loss P              some subscribers lose P % of what comes ...\n"
     "  --lossy-share P       ... these are P % of them (default 100)\n"
     "                          tongke load --loss 5 --lossy-share 5\n"
+    "  --check P             decrypt and check P % of the packets of a stream that runs, and of "
+    "the\n"
+    "                        others the headers; beginnings and repairs are always checked\n"
+    "                        (default 100)\n"
+    "                          tongke load --subscribers 3000 --check 10\n"
     "  --data FOLDER         recorded encoder output (default bench/data near the program)\n"
     "                          tongke load --data /srv/clips\n\n",
     "When:\n"
-    "  --join-rate R         joins per second (default 100)\n"
-    "  --join-timeout S      everybody has all tracks S seconds after the last (default 20)\n"
+    "  --join-rate R         joins per second, fewer while one side cannot follow (default 100)\n"
+    "  --join-timeout S      who has not all tracks S seconds after its join began has failed\n"
+    "                        (gallery, lesson: after the last join; default 20)\n"
     "                          tongke load --subscribers 3000 --join-rate 200\n"
     "  --join-storm N        N more subscribers while it is measured ...\n"
     "  --storm-seconds S     ... within S seconds (default 3)\n"
@@ -195,8 +205,23 @@ static int take_srtp(const char *name, const char *text)
     return rc;
 }
 
+static int take_network(const char *name, const char *text, const char *slash)
+{
+    char ip[64];
+    uint32_t bits = 0;
+    snprintf(ip, sizeof(ip), "%.*s", (int)(slash - text), text);
+    if (addr_parse_ip(ip, &options.network) < 0 || options.network.family != ADDR_FAMILY_V4)
+        return complain(name, "must be an IP address, or an IPv4 network as 127.16.0.0/16");
+    int rc = take_count(name, slash + 1, 8, 30, &bits);
+    options.network_bits = (uint8_t)bits;
+    return rc;
+}
+
 static int take_bind(const char *name, const char *text)
 {
+    const char *slash = strchr(text, '/');
+    if (slash != NULL)
+        return take_network(name, text, slash);
     return addr_parse_ip(text, &options.bind) < 0 ? complain(name, "must be an IP address") : 0;
 }
 
@@ -303,6 +328,7 @@ static const struct row rows[] = {
     {"keyframe-packets", .count = &options.keyframe_packets, .min = 1, .max = 200},
     {"twcc", .flag = &options.has_twcc},
     {"no-nack", .flag = &has_no_nack},
+    {"check", .real = &options.check_percent, .real_max = 100},
     {"loss", .real = &options.loss_percent, .real_max = 100},
     {"lossy-share", .real = &options.lossy_share_percent, .real_max = 100},
     {"data", .text = &data_folder},
@@ -342,6 +368,8 @@ static int check_target(void)
         return 0;
     if (!has_floor_addr)
         return complain("--floor-addr", "missing");
+    if (options.network.family != ADDR_FAMILY_NONE)
+        return complain("--bind", "the floor program sends to one address");
     if (options.rooms > 1 || options.storm_joins > 0)
         return complain("--target floor", "knows one room, and everybody from the beginning");
     if (options.srtp == SEC_PROFILE_NONE)
@@ -365,6 +393,8 @@ static int check_options(void)
         return complain("--gallery, --lesson", "do not go together with --join-storm");
     if (has_lesson && (has_gallery || options.target != LOAD_LIVEKIT))
         return complain("--lesson", "is for the target livekit, and without --gallery");
+    if (options.check_percent <= 0)
+        return complain("--check", "must be more than 0");
     if (options.join_rate <= 0)
         return complain("--join-rate", "must be more than 0");
     if (options.packet_size > 0 && options.codec != RTP_CODEC_VP8)

@@ -95,7 +95,7 @@ static json_int_t figure(const json_t *report, const char *part, const char *nam
     return json_integer_value(value);
 }
 
-static void check_clean(const json_t *report, json_int_t subscribers)
+static void check_counts(const json_t *report, json_int_t subscribers)
 {
     static const char *const zeros[] = {"auth_failures", "replays",       "malformed",
                                         "lost",          "duplicates",    "unknown_ssrc",
@@ -109,6 +109,11 @@ static void check_clean(const json_t *report, json_int_t subscribers)
     /* Nothing is lost or broken; of 30 a second to each, a busy machine may send some late. */
     assert_true(frames > 15.0 * seconds * (double)subscribers);
     assert_true(frames < 40.0 * seconds * (double)subscribers);
+}
+
+static void check_clean(const json_t *report, json_int_t subscribers)
+{
+    check_counts(report, subscribers);
     const json_t *delay = json_object_get(json_object_get(report, "media"), "delay");
     assert_int_equal(json_integer_value(json_object_get(delay, "count")),
                      figure(report, "media", "delivered"));
@@ -169,6 +174,40 @@ static void test_storm(void **state)
     json_decref(report);
 }
 
+/* Thousands share a socket, and of most packets only the header is looked at: what is counted is
+ * the same, and the report says what was not checked. */
+static void test_shared_and_sampled(void **state)
+{
+    (void)state;
+    json_t *report =
+        run_load((const char *const[]){"--subscribers", "20", "--duration", "3", "--bind",
+                                       "127.16.0.0/16", "--check", "10", "--room", "many", NULL});
+    double share = json_real_value(json_object_get(report, "checked_share"));
+    json_int_t delivered = figure(report, "media", "delivered");
+    json_int_t hidden = figure(report, "media", "hidden");
+    assert_true(share > 0.08 && share < 0.13);
+    assert_true(hidden > delivered * 85 / 100 && hidden < delivered * 92 / 100);
+    check_counts(report, 20);
+    const json_t *delay = json_object_get(json_object_get(report, "media"), "delay");
+    assert_int_equal(json_integer_value(json_object_get(delay, "count")), delivered - hidden);
+    json_decref(report);
+}
+
+/* Each lost packet is seen and asked for, checked or not. */
+static void test_loss_of_hidden_is_repaired(void **state)
+{
+    (void)state;
+    json_t *report = run_load((const char *const[]){
+        "--subscribers", "6", "--duration", "3", "--video", "--loss", "3", "--dual", "--bind",
+        "127.16.0.0/16", "--check", "10", "--room", "lossy-many", NULL});
+    json_int_t dropped = figure(report, "media", "dropped_on_purpose");
+    assert_true(dropped > 20);
+    assert_true(figure(report, "media", "hidden") > 100);
+    assert_true(figure(report, "media", "recovered") > dropped * 7 / 10);
+    assert_true(figure(report, "media", "lost") <= dropped * 3 / 10);
+    json_decref(report);
+}
+
 static void test_loss_is_repaired(void **state)
 {
     (void)state;
@@ -212,6 +251,11 @@ static void test_refusal_is_told(void **state)
     assert_int_equal(wait_for(start_load(1, (const char *const[]){NULL})), 1); /* nobody there */
     assert_int_equal(
         wait_for(start_load(server.http_port, (const char *const[]){"--layers", "4", NULL})), 2);
+    assert_int_equal(
+        wait_for(start_load(server.http_port, (const char *const[]){"--check", "0", NULL})), 2);
+    assert_int_equal(wait_for(start_load(server.http_port,
+                                         (const char *const[]){"--bind", "127.16.0.0/31", NULL})),
+                     2);
 }
 
 static void test_stop_reports(void **state)
@@ -232,9 +276,14 @@ static void test_stop_reports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_single),       cmocka_unit_test(test_dual),
-        cmocka_unit_test(test_storm),        cmocka_unit_test(test_loss_is_repaired),
-        cmocka_unit_test(test_lesson),       cmocka_unit_test(test_refusal_is_told),
+        cmocka_unit_test(test_single),
+        cmocka_unit_test(test_dual),
+        cmocka_unit_test(test_shared_and_sampled),
+        cmocka_unit_test(test_loss_of_hidden_is_repaired),
+        cmocka_unit_test(test_loss_is_repaired),
+        cmocka_unit_test(test_lesson),
+        cmocka_unit_test(test_refusal_is_told),
+        cmocka_unit_test(test_storm),
         cmocka_unit_test(test_stop_reports),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);

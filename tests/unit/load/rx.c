@@ -1,6 +1,7 @@
 /*
  * Goal: a received stream accounts for every packet: each is delivered, lost or a duplicate; frames
- * count only when they are whole and decodable; freezes and the way of a packet are measured.
+ * count only when they are whole and decodable; freezes and the way of a packet are measured. Of
+ * hidden packets the same holds, as far as headers tell.
  * Method: VP8 packets made by hand, in virtual time; then random loss, reordering and repetition
  * from a printed seed, with the sums compared.
  */
@@ -24,6 +25,7 @@ static struct load_run *run;
 static struct load_client client;
 static struct load_conn conn;
 static struct load_rx rx;
+static enum load_origin origin;
 
 static int set_up(void **state)
 {
@@ -36,6 +38,7 @@ static int set_up(void **state)
     client = (struct load_client){.run = run, .subscribes = true, .state = LOAD_JOINING};
     conn = (struct load_conn){.client = &client, .report_at = MONO_NEVER};
     load__rx_init(&rx, RTP_KIND_VIDEO, SSRC, 0);
+    origin = LOAD_FIRST_SENT;
     rx.pt_count = 1;
     rx.pts[0] = (struct rtp_pt){.pt = PT, .codec = RTP_CODEC_VP8};
     return 0;
@@ -70,7 +73,7 @@ static void push_from(uint16_t seq, unsigned place, mono_us way, mono_us now)
     load_stamp_write(stamp, now - way);
     struct rtp_view view;
     assert_int_equal(rtp_parse(packet, RTP_HEADER_SIZE + wr_size(&w), &view), 0);
-    load__rx_packet(&conn, &rx, &view, false, now);
+    load__rx_packet(&conn, &rx, &view, origin, now);
 }
 
 static void push(uint16_t seq, unsigned place, mono_us now)
@@ -182,6 +185,72 @@ static void test_freeze(void **state)
     assert_int_equal(run->m.freeze_us, MONO_MS(201));
 }
 
+/* Of hidden packets the headers tell as much: pictures, gaps, repetitions; not how long they took.
+ */
+static void test_hidden_packets(void **state)
+{
+    (void)state;
+    mono_us now = MONO_S(1);
+    assert_false(load__rx_is_settled(&rx));
+    push_frame(10, KEY, now);
+    assert_true(load__rx_is_settled(&rx));
+    origin = LOAD_UNREAD;
+    push_frame(13, 0, now += FRAME);
+    push(16, FIRST | LAST, now += FRAME); /* of one packet */
+    assert_int_equal(run->m.frames, 3);
+    assert_int_equal(run->m.delivered, 7);
+    assert_int_equal(run->m.delay.count, 3);
+    assert_int_equal(run->m.unstamped, 0);
+    push(17, FIRST, now += FRAME);
+    push(17, FIRST, now);
+    assert_int_equal(run->m.duplicates, 1);
+    push(19, LAST, now); /* 18 is missing */
+    assert_false(load__rx_is_settled(&rx));
+    IGNORE(load__rx_tick(&conn, &rx, now += MONO_MS(60)));
+    assert_int_equal(run->m.lost, 1);
+    assert_int_equal(run->m.frames, 3);
+    assert_false(load__rx_is_settled(&rx)); /* waits for a keyframe, which has to be seen */
+    origin = LOAD_FIRST_SENT;
+    push_frame(20, KEY, now += FRAME);
+    assert_int_equal(run->m.frames, 4);
+    assert_true(load__rx_is_settled(&rx));
+}
+
+static bool may_hide(uint16_t seq, uint32_t ssrc, uint8_t first)
+{
+    uint8_t packet[64] = {0};
+    struct rtp_header h = {.pt = PT, .seq = seq, .ts = 1, .ssrc = ssrc};
+    rtp_header_write(packet, &h);
+    packet[0] |= first;
+    return load__conn_may_hide(&conn, packet, sizeof(packet));
+}
+
+/* One in `check_step` is read of a stream that runs; everything of one that begins or is broken, of
+ * what is sent again, and where the end of the payload is not known. */
+static void test_what_may_hide(void **state)
+{
+    (void)state;
+    struct load_rx *rxs[] = {&rx};
+    size_t hidden = 0;
+    conn.rxs = rxs;
+    conn.rx_count = 1;
+    conn.tag_size = 16;
+    run->check_step = 10;
+    rx.rtx_ssrc = SSRC + 1;
+    assert_false(may_hide(1, SSRC, 0) || may_hide(2, SSRC, 0));
+    push_frame(10, KEY, MONO_S(1));
+    for (uint16_t seq = 13; seq < 113; seq++) {
+        hidden += may_hide(seq, SSRC, 0);
+        assert_false(may_hide(seq, SSRC, 0x20));
+        assert_false(may_hide(seq, SSRC + 1, 0));
+        assert_false(may_hide(seq, SSRC + 2, 0));
+    }
+    assert_int_equal(hidden, 90);
+    run->check_step = 1;
+    assert_false(may_hide(13, SSRC, 0) || may_hide(14, SSRC, 0));
+    conn.rx_count = 0; /* the stream is the test's */
+}
+
 /* Every packet that was sent is delivered or lost, whatever the way does to it. */
 static void test_sums_on_a_bad_way(void **state)
 {
@@ -237,6 +306,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_gap_breaks_up_to_keyframe, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_packet_fills_the_gap, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_freeze, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_hidden_packets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_may_hide, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sums_on_a_bad_way, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,10 @@ static void test_own_process(void **state)
     assert_true(span.end.rss_kib > 500);
     assert_true(span.end.threads >= 1);
     assert_true(span.end.at > span.begin.at);
+    char name[16];
+    double busiest = load_watch_busiest(&span, name); /* it did nothing else */
+    assert_true(busiest > 0.3 && busiest < 1.2);
+    assert_string_not_equal(name, "");
 }
 
 static void test_no_process(void **state)
