@@ -5,8 +5,11 @@ import pathlib
 import subprocess
 import tempfile
 
-from .netns import LOAD_CORE, prefix
+from .netns import CLIENT_NETWORK, LOAD_CORE, prefix
 from .servers import raise_limits
+
+
+MANY_CHECK_PERCENT = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Traffic:
     lesson: bool = False
     srtp: str = "gcm"
     packet_size: int = 0     # 0 = recorded pictures
+    many: bool = False       # thousands: one socket for all subscribers, and samples of what they get are checked
     extra: tuple = ()        # further options of tongke load
 
     def options(self):
@@ -38,6 +42,8 @@ class Traffic:
             out += ["--layers", self.layers]
         if self.video != self.audio:
             out += ["--video" if self.video else "--audio"]
+        if self.many:
+            out += ["--bind", CLIENT_NETWORK, "--check", MANY_CHECK_PERCENT]
         if self.packet_size:
             out += ["--packet-size", self.packet_size]
         return [str(part) for part in (*out, *self.extra)]
@@ -68,7 +74,8 @@ def start(env, server, traffic, seconds, report, warm_up=None):
 
 
 def finish(env, running, traffic, seconds, report):
-    limit = 60 + seconds + env.lengths.settle_s + 2 * traffic.people() / env.lengths.join_rate
+    # A side that cannot follow the rate of joining is waited for.
+    limit = 60 + seconds + env.lengths.settle_s + 8 * traffic.people() / env.lengths.join_rate
     try:
         _, errors = running.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
@@ -124,4 +131,7 @@ def reading(report, why):
         "site_bps": media.get("site_downlink_bps"),
         "load_limited": report["limits"] if report["limited_by_generator"] else "",
         "load_core": report["generator"]["share_of_core"],
+        "checked_share": report["checked_share"],
+        "server_limited": (f"{server['busiest_thread']} ran or waited to for {server['busiest_thread_share']:.0%} of the time"
+                           if report["limited_by_server"] else ""),
     }

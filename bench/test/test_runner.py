@@ -14,7 +14,7 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 
-from runner import figures_inside, figures_size, load, profile, report, rounds, stats, svg, table  # noqa: E402
+from runner import figures_inside, figures_size, load, netns, profile, report, rounds, stats, svg, table  # noqa: E402
 
 
 def one(first, second, tongke, janus=None):
@@ -150,12 +150,27 @@ class Readings(unittest.TestCase):
         return {"measured_s": 2.0, "media": {"delivered": delivered, "packets": delivered, "bytes": delivered * 1000,
                                              "datagram_bytes": delivered * 1016, "loss": 0, "recovered": 0,
                                              "dropped_on_purpose": 0, "freezes": 0, "plis_received": 1, "delay": self.HIST},
-                "server": {"cpu_us": 3000.0, "share_of_core": 0.0015, "user_us": 1000, "system_us": 2000, "pss_kib_end": 5},
+                "server": {"cpu_us": 3000.0, "share_of_core": 0.0015, "user_us": 1000, "system_us": 2000, "pss_kib_end": 5,
+                           "busiest_thread": "worker-0", "busiest_thread_share": 0.97},
                 "join": {"joined": 3, "failed": 0, "time": self.HIST, "time_while_measured": self.HIST},
-                "generator": {"share_of_core": 0.5}, "limits": "", "limited_by_generator": False}
+                "generator": {"share_of_core": 0.5}, "limits": "", "limited_by_generator": False,
+                "limited_by_server": True, "checked_share": 0.1}
 
     def test_cost_per_delivered_packet(self):
         self.assertEqual(load.reading(self.report(1000), "")["us_per_packet"], 3.0)
+
+    def test_whose_limit(self):
+        reading = load.reading(self.report(1000), "")
+        self.assertEqual(reading["load_limited"], "")
+        self.assertIn("worker-0", reading["server_limited"])
+        self.assertIn("97%", reading["server_limited"])
+        self.assertEqual(load.reading({**self.report(1000), "limited_by_server": False}, "")["server_limited"], "")
+
+    def test_many_share_a_socket_and_are_sampled(self):
+        options = load.Traffic(subscribers=3000, many=True).options()
+        self.assertEqual(options[options.index("--bind") + 1], netns.CLIENT_NETWORK)
+        self.assertIn("--check", options)
+        self.assertNotIn("--bind", load.Traffic(subscribers=300).options())
 
     def test_nothing_delivered_is_no_figure(self):
         with self.assertRaises(load.Failed):

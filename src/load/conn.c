@@ -104,9 +104,9 @@ void load__conn_datagram(struct load_conn *conn, uint8_t *data, size_t size,
 static int open_way(struct load_conn *conn, uint16_t port)
 {
     struct load_run *run = conn->client->run;
-    if (run->shared.fd.fd >= 0 && !conn->client->publishes)
+    if (run->shared.media.fd >= 0 && !conn->client->publishes)
         return load__shared_add(run, conn);
-    int err = load__io_open_udp(&run->options->bind, port, LOAD_SOCKET_BUFFER, &conn->fd.fd);
+    int err = load__io_open_udp(&run->options->bind, port, false, &conn->fd.fd);
     return err == 0 ? load__io_add(run, &conn->fd, false) : err;
 }
 

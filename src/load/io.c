@@ -85,9 +85,10 @@ void load__io_wait(struct load_run *run, mono_us until)
     mono_us wait = until > now ? TK_MIN(until - now, MONO_MS(100)) : 0;
     struct timespec ts = {.tv_sec = (time_t)(wait / 1000000),
                           .tv_nsec = (long)(wait % 1000000) * 1000};
-    int n = epoll_pwait2(run->io.epoll_fd, events, LOAD_READY_MAX, &ts, NULL);
+    int most = run->shared.media.fd >= 0 ? LOAD_READY_SHARED_MAX : LOAD_READY_MAX;
+    int n = epoll_pwait2(run->io.epoll_fd, events, most, &ts, NULL);
     if (n < 0 && errno == ENOSYS) /* before Linux 5.11 */
-        n = epoll_wait(run->io.epoll_fd, events, LOAD_READY_MAX, (int)((wait + 999) / 1000));
+        n = epoll_wait(run->io.epoll_fd, events, most, (int)((wait + 999) / 1000));
     now = mono_now();
     follow_realtime(&run->io, now);
     for (int i = 0; i < n; i++) {
@@ -95,6 +96,7 @@ void load__io_wait(struct load_run *run, mono_us until)
         bool is_readable = (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0;
         if (f->fd >= 0)
             f->ready(f, is_readable, (events[i].events & EPOLLOUT) != 0, now);
+        load__shared_keep_up(run);
     }
     load__io_flush_jobs(run);
 }

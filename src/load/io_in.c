@@ -18,10 +18,9 @@
 #define UDP_GRO 104
 #endif
 
-#define SLOTS         64    /* kernel messages read by one system call, at most */
-#define OWN_MESSAGES  4     /* the same from a socket that has one connection */
-#define SHARED_ROUNDS 4     /* system calls between two looks at the timers */
-#define SLOT_SIZE     65536 /* GRO joins datagrams up to the largest UDP payload */
+#define SLOTS        64    /* kernel messages read by one system call, at most */
+#define OWN_MESSAGES 4     /* the same from a socket that has one connection */
+#define SLOT_SIZE    65536 /* GRO joins datagrams up to the largest UDP payload */
 /* Beginnings of buffers that lie powers of two apart would share a few lines of the cache. */
 #define SLOT_STRIDE  (SLOT_SIZE + 8192)
 #define HUGE_PAGE    (2u << 20)
@@ -184,14 +183,14 @@ struct owned {
 };
 
 /* Returns how many messages are of a connection. */
-static size_t find_owners(struct load_run *run, struct mmsghdr *headers, size_t n, mono_us now,
-                          struct owned *ret)
+static size_t find_owners(struct load_run *run, struct mmsghdr *headers, size_t n, uint32_t *drops,
+                          mono_us now, struct owned *ret)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         struct owned *o = &ret[count];
         o->header = &headers[i];
-        o->meaning = read_control(run, &headers[i], &run->shared.kernel_drops, now);
+        o->meaning = read_control(run, &headers[i], drops, now);
         o->conn = load__shared_find(run, o->meaning.to);
         if (o->conn == NULL)
             continue; /* to somebody who has gone */
@@ -222,21 +221,19 @@ static void fetch_ahead(const struct owned *all, size_t count)
     }
 }
 
-void load__io_receive_shared(struct load_run *run)
+bool load__io_receive_shared(struct load_run *run, const struct load_fd *f, uint32_t *drops)
 {
     struct owned all[SLOTS];
     struct mmsghdr *headers = NULL;
-    size_t n = SLOTS;
-    for (int round = 0; round < SHARED_ROUNDS && n == SLOTS; round++) {
-        n = read_messages(run, run->shared.fd.fd, SLOTS, &headers);
-        mono_us now = mono_now();
-        size_t count = find_owners(run, headers, n, now, all);
-        fetch_ahead(all, count);
-        for (size_t i = 0; i < count; i++) {
-            note_backlog(run, all[i].meaning.arrived, now);
-            walk_message(all[i].conn, all[i].header, &all[i].meaning, now);
-        }
+    size_t n = read_messages(run, f->fd, SLOTS, &headers);
+    mono_us now = mono_now();
+    size_t count = find_owners(run, headers, n, drops, now, all);
+    fetch_ahead(all, count);
+    for (size_t i = 0; i < count; i++) {
+        note_backlog(run, all[i].meaning.arrived, now);
+        walk_message(all[i].conn, all[i].header, &all[i].meaning, now);
     }
+    return n == SLOTS;
 }
 
 /* ---- decrypting ---- */
@@ -292,8 +289,9 @@ static void set_option(int fd, int level, int name, int value)
     IGNORE(setsockopt(fd, level, name, &value, sizeof(value))); /* each only helps */
 }
 
-int load__io_open_udp(const struct addr *ip, uint16_t port, int buffer, int *ret_fd)
+int load__io_open_udp(const struct addr *ip, uint16_t port, bool is_shared, int *ret_fd)
 {
+    int buffer = is_shared ? LOAD_SHARED_BUFFER : LOAD_SOCKET_BUFFER;
     bool is_v6 = ip->family == ADDR_FAMILY_V6;
     struct addr local = *ip;
     struct sockaddr_storage sa = {.ss_family = AF_INET};
@@ -304,6 +302,8 @@ int load__io_open_udp(const struct addr *ip, uint16_t port, int buffer, int *ret
     int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
+    if (is_shared)
+        set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (bind(fd, (struct sockaddr *)&sa, size) < 0) {
         int err = -errno;
         close(fd);
@@ -312,6 +312,8 @@ int load__io_open_udp(const struct addr *ip, uint16_t port, int buffer, int *ret
     set_option(fd, SOL_SOCKET, SO_RCVBUF, buffer);
     set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, buffer);
     set_option(fd, SOL_SOCKET, SO_SNDBUF, LOAD_SOCKET_BUFFER);
+    if (is_shared)
+        set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, LOAD_SHARED_SEND_BUFFER);
     set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
     set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
     set_option(fd, IPPROTO_UDP, UDP_GRO, 1);

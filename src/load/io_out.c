@@ -35,7 +35,7 @@ static ssize_t send_shared(struct load_conn *conn, struct sockaddr_storage *to, 
     c->cmsg_len = CMSG_LEN(sizeof(from));
     memcpy(&from.ipi_spec_dst, conn->local.ip, sizeof(from.ipi_spec_dst));
     memcpy(CMSG_DATA(c), &from, sizeof(from));
-    return sendmsg(conn->client->run->shared.fd.fd, &h, MSG_DONTWAIT);
+    return sendmsg(conn->client->run->shared.calls.fd, &h, MSG_DONTWAIT);
 }
 
 void load__io_send(struct load_conn *conn, const struct addr *to, const uint8_t *data, size_t size)

@@ -1,9 +1,9 @@
 /* Who begins when, and who has taken too long. */
 #include "load/load_internal.h"
 
-#define BEHIND_US   MONO_MS(30) /* what comes waits this long: our core is full */
+#define BEHIND_US   MONO_MS(60) /* what comes waits this long: our core is full */
 #define BEHIND_AGE  MONO_MS(100)
-#define SLOWER      8 /* times, while we are behind */
+#define BEHIND_STEP MONO_MS(200) /* between two joins then: a few go on, whatever happens */
 #define HOLD        MONO_MS(2)
 #define JOINING_MIN 32 /* at once, however small the rate */
 
@@ -34,11 +34,9 @@ void load__join_due(struct load_run *run, uint32_t until, double rate, mono_us n
             return;
         }
         load__client_begin(&run->clients[run->begun++], now);
-        double period = 1e6 / rate;
+        run->next_join_at += (mono_us)(1e6 / rate);
         if (is_paced && is_behind(run, now))
-            run->next_join_at = now + (mono_us)(period * SLOWER);
-        else
-            run->next_join_at += (mono_us)period;
+            run->next_join_at = TK_MAX(run->next_join_at, now + BEHIND_STEP);
     }
 }
 

@@ -29,12 +29,14 @@ struct load_wire;
 
 /* ---- io.c, io_in.c, io_out.c: waiting, receiving, sending ---- */
 
-#define LOAD_READY_MAX     256        /* sockets handled between two looks at the timers */
-#define LOAD_JOBS_MAX      256        /* packets handled together */
-#define LOAD_OUT_SIZE      (1u << 20) /* bytes of one frame in all its packets */
-#define LOAD_OUT_MAX       1024       /* packets of one frame */
-#define LOAD_OUT_RUN_MAX   60         /* packets of one GSO message */
-#define LOAD_SOCKET_BUFFER (1 << 20)
+#define LOAD_READY_MAX          256        /* sockets handled between two looks at the timers */
+#define LOAD_READY_SHARED_MAX   16         /* the same, with a shared socket read in between */
+#define LOAD_JOBS_MAX           256        /* packets handled together */
+#define LOAD_OUT_SIZE           (1u << 20) /* bytes of one frame in all its packets */
+#define LOAD_OUT_MAX            1024       /* packets of one frame */
+#define LOAD_OUT_RUN_MAX        60         /* packets of one GSO message */
+#define LOAD_SOCKET_BUFFER      (1 << 20)
+#define LOAD_SHARED_SEND_BUFFER (16 << 20)
 
 /* Whatever has a descriptor in the loop. */
 struct load_fd {
@@ -96,8 +98,8 @@ void load__io_remove(struct load_run *run, struct load_fd *f);
 void load__io_wait(struct load_run *run, mono_us until);
 /* Reads everything one UDP socket has and hands it to load__conn_datagram(). */
 void load__io_receive(struct load_run *run, struct load_conn *conn, mono_us now);
-/* The same of the socket that many share, as much as fits between two looks at the timers. */
-void load__io_receive_shared(struct load_run *run);
+/* One batch of a socket that many share; true: there may be more. `drops`: its count so far. */
+bool load__io_receive_shared(struct load_run *run, const struct load_fd *f, uint32_t *drops);
 /* Queues one packet, and its decryption unless it stays hidden; arrivals keep their order. */
 void load__io_job(struct load_run *run, struct load_conn *conn, uint8_t *data, size_t size,
                   enum load_plain kind, mono_us arrived);
@@ -106,9 +108,9 @@ void load__io_job(struct load_run *run, struct load_conn *conn, uint8_t *data, s
 void load__io_flush_jobs(struct load_run *run);
 MUST_CHECK int load__inbox_create(struct load_inbox **ret_inbox);
 void load__inbox_destroy(struct load_inbox *inbox); /* NULL is a no-op */
-/* A bound socket with time stamps and GRO; its receive buffer is as large as the system allows, at
- * most `buffer`. */
-MUST_CHECK int load__io_open_udp(const struct addr *ip, uint16_t port, int buffer, int *ret_fd);
+/* A bound socket with time stamps and GRO; of one that is shared the port may be another's too, and
+ * the buffers are larger. */
+MUST_CHECK int load__io_open_udp(const struct addr *ip, uint16_t port, bool is_shared, int *ret_fd);
 void load__io_send(struct load_conn *conn, const struct addr *to, const uint8_t *data, size_t size);
 /* Appends one protected packet; load__io_send_frame() sends all in one system call. */
 void load__io_put(struct load_conn *conn, const uint8_t *head, size_t head_size,
@@ -118,7 +120,7 @@ void load__io_send_frame(struct load_conn *conn);
 void load__timer_set(struct load_run *run, struct load_timer *t, mono_us at);
 void load__timer_cancel(struct load_run *run, struct load_timer *t);
 
-/* ---- shared.c: one socket for many connections, each with an address of its own ---- */
+/* ---- shared.c: one port for many connections, each with an address of its own ---- */
 
 #define LOAD_SHARED_BUFFER     (128 << 20)            /* a fifth of a second of 3,000 pictures */
 #define LOAD_SHARED_BUFFER_MIN (8 << 20)              /* below this it is told */
@@ -126,15 +128,16 @@ void load__timer_cancel(struct load_run *run, struct load_timer *t);
 
 /*
  * Reading a socket costs a system call, and what the kernel does for a socket that it has not
- * touched for a while. Behind one socket that is bound to no address, connections are told apart by
+ * touched for a while. Behind one port that is bound to no address, connections are told apart by
  * the address that a datagram was sent to.
  */
 struct load_shared {
-    struct load_fd fd; /* -1: every connection has a socket */
-    uint32_t network;  /* host byte order; connection i has the address network + 1 + i */
+    struct load_fd calls, media; /* -1: every connection has a socket */
+    uint32_t network;            /* host byte order; connection i has the address network + 1 + i */
     uint32_t room, used;
     uint16_t port;
-    uint32_t kernel_drops;
+    uint32_t calls_drops, media_drops;
+    mono_us read_at;
     struct load_conn **conns;
 };
 
@@ -145,6 +148,9 @@ void load__shared_close(struct load_run *run);
  */
 MUST_CHECK int load__shared_add(struct load_run *run, struct load_conn *conn);
 void load__shared_remove(struct load_run *run, struct load_conn *conn);
+/* Reads what has come, between other work: one socket among hundreds that are ready would come too
+ * rarely to its turn, although it has most of the work. */
+void load__shared_keep_up(struct load_run *run);
 /* Whose address it is (network byte order); NULL: nobody's. */
 struct load_conn *load__shared_find(const struct load_run *run, uint32_t ip);
 

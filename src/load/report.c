@@ -6,7 +6,7 @@
 
 #define CPU_SHARE_MAX  0.90
 #define FULL_SHARE_MAX 0.97 /* of its time it runs or waits to: nothing of its core is left */
-#define BACKLOG_US_MAX MONO_MS(20) /* what came waited so long for us, one in a hundred times */
+#define BACKLOG_US_MAX MONO_MS(50) /* what came waited so long for us, one in a hundred times */
 #define LATE_SHARE_MAX 0.001
 #define SERVER_FULL    0.95 /* the same of the server's busiest thread */
 

@@ -1,4 +1,4 @@
-/* One socket for many connections, told apart by the address that a datagram was sent to. */
+/* One port for many connections, told apart by the address that a datagram was sent to. */
 #include "load/load_internal.h"
 
 #include "base/bytes.h"
@@ -6,16 +6,64 @@
 #include "net/sockaddr.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void on_ready(struct load_fd *f, bool is_readable, bool is_writable UNUSED,
+/*
+ * Two sockets have the port: what joins and keeps a connection (STUN, DTLS) is not to wait behind
+ * the media of thousands. The kernel chooses by the first byte (RFC 7983), by the order in which
+ * the sockets were bound.
+ */
+enum { CALLS, MEDIA };
+
+#define BUDGET_US MONO_MS(2) /* of reading, before something else gets its turn */
+
+static const struct sock_filter chooser[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 1, 0, 2), /* empty */
+    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 128, 1, 0), /* RTP or RTCP */
+    BPF_STMT(BPF_RET | BPF_K, CALLS),
+    BPF_STMT(BPF_RET | BPF_K, MEDIA),
+};
+
+static bool receive_calls(struct load_run *run)
+{
+    return load__io_receive_shared(run, &run->shared.calls, &run->shared.calls_drops);
+}
+
+/* Calls again before each batch of media: the keys of a connection come before its media. */
+static void receive_all(struct load_run *run)
+{
+    mono_us until = mono_now() + BUDGET_US;
+    bool has_more = true;
+    while (has_more && mono_now() < until) {
+        has_more = receive_calls(run);
+        has_more |= load__io_receive_shared(run, &run->shared.media, &run->shared.media_drops);
+    }
+    run->shared.read_at = mono_now();
+}
+
+static void on_calls(struct load_fd *f, bool is_readable, bool is_writable UNUSED,
                      mono_us now UNUSED)
 {
-    struct load_run *run = CONTAINER_OF(f, struct load_run, shared.fd);
     if (is_readable)
-        load__io_receive_shared(run);
+        receive_all(CONTAINER_OF(f, struct load_run, shared.calls));
+}
+
+static void on_media(struct load_fd *f, bool is_readable, bool is_writable UNUSED,
+                     mono_us now UNUSED)
+{
+    if (is_readable)
+        receive_all(CONTAINER_OF(f, struct load_run, shared.media));
+}
+
+void load__shared_keep_up(struct load_run *run)
+{
+    if (run->shared.media.fd >= 0 && mono_now() - run->shared.read_at > MONO_MS(1))
+        receive_all(run);
 }
 
 /* A small buffer is no failure: what is lost by it is counted and told at the end. */
@@ -35,19 +83,45 @@ static int find_port(struct load_shared *s)
     struct sockaddr_storage sa;
     struct addr local = {0};
     socklen_t size = sizeof(sa);
-    if (getsockname(s->fd.fd, (struct sockaddr *)&sa, &size) < 0)
+    if (getsockname(s->calls.fd, (struct sockaddr *)&sa, &size) < 0)
         return -errno;
     sockaddr_to_addr((struct sockaddr *)&sa, ADDR_PROTO_UDP, &local);
     s->port = local.port;
     return 0;
 }
 
+static int open_one(struct load_run *run, struct load_fd *f)
+{
+    int one = 1;
+    int err = load__io_open_udp(&(struct addr){0}, run->shared.port, true, &f->fd);
+    if (err == 0 && setsockopt(f->fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one)) < 0)
+        err = -errno;
+    return err == 0 ? load__io_add(run, f, false) : err;
+}
+
+static int open_both(struct load_run *run)
+{
+    struct load_shared *s = &run->shared;
+    const struct sock_fprog program = {ARRAY_COUNT(chooser), (struct sock_filter *)chooser};
+    int err = open_one(run, &s->calls);
+    if (err == 0)
+        err = find_port(s);
+    if (err == 0)
+        err = open_one(run, &s->media);
+    if (err == 0 && setsockopt(s->media.fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+                               sizeof(program)) < 0)
+        err = -errno;
+    return err;
+}
+
 int load__shared_open(struct load_run *run)
 {
     const struct load_options *o = run->options;
     struct load_shared *s = &run->shared;
-    int one = 1;
-    *s = (struct load_shared){.fd = {.fd = -1, .ready = on_ready}};
+    *s = (struct load_shared){
+        .calls = {.fd = -1, .ready = on_calls},
+        .media = {.fd = -1, .ready = on_media},
+    };
     if (o->network.family == ADDR_FAMILY_NONE)
         return 0;
     uint32_t addresses = 1u << (32 - o->network_bits);
@@ -56,22 +130,17 @@ int load__shared_open(struct load_run *run)
     s->conns = calloc(s->room, sizeof(struct load_conn *));
     if (s->conns == NULL)
         return -ENOMEM;
-    int err = load__io_open_udp(&(struct addr){0}, 0, LOAD_SHARED_BUFFER, &s->fd.fd);
-    if (err == 0 && setsockopt(s->fd.fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one)) < 0)
-        err = -errno;
-    if (err == 0)
-        err = find_port(s);
-    if (err == 0)
-        err = load__io_add(run, &s->fd, false);
+    int err = open_both(run);
     if (err < 0)
         return err;
-    tell_small_buffer(s->fd.fd);
+    tell_small_buffer(s->media.fd);
     return 0;
 }
 
 void load__shared_close(struct load_run *run)
 {
-    load__io_remove(run, &run->shared.fd);
+    load__io_remove(run, &run->shared.calls);
+    load__io_remove(run, &run->shared.media);
     free(run->shared.conns);
     run->shared.conns = NULL;
     run->shared.used = 0;

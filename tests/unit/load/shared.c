@@ -144,6 +144,23 @@ static void test_in(void **state)
     load__conn_destroy(conns[1]);
 }
 
+/* What joins goes ahead of what has waited longer, even if there is more of it than is read at
+ * once. */
+static void test_calls_before_media(void **state)
+{
+    (void)state;
+    struct load_conn *conn = add();
+    uint8_t media[20] = {0x80}, call[30] = {1};
+    for (int i = 0; i < 5; i++)
+        send_to(conn, media, sizeof(media));
+    send_to(conn, call, sizeof(call));
+    load__io_receive_shared(run, &run->shared.calls, &run->shared.calls_drops);
+    assert_int_equal(run->m.datagram_bytes, sizeof(call));
+    load__io_receive_shared(run, &run->shared.media, &run->shared.media_drops);
+    assert_int_equal(run->m.datagram_bytes, sizeof(call) + 5 * sizeof(media));
+    load__conn_destroy(conn);
+}
+
 /* Who publishes has a socket of its own, on any address. */
 static void test_publisher_is_apart(void **state)
 {
@@ -161,6 +178,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_in, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_calls_before_media, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_publisher_is_apart, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
