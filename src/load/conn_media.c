@@ -234,6 +234,13 @@ void load__conn_hurry(struct load_conn *conn, mono_us at)
         load__timer_set(conn->client->run, &conn->media_timer, at);
 }
 
+/* How soon to look again: what is missing may lie in front of us, unread, so that there is nothing
+ * to be seen before a part of that is handled. */
+static mono_us step_of(const struct load_conn *conn)
+{
+    return TK_MAX(MONO_MS(1), conn->client->run->io.backlog_us / 4);
+}
+
 void load__conn_media_timer(struct load_timer *t, mono_us now)
 {
     struct load_conn *conn = CONTAINER_OF(t, struct load_conn, media_timer);
@@ -248,5 +255,5 @@ void load__conn_media_timer(struct load_timer *t, mono_us now)
     }
     next = TK_MIN(next, send_twcc(conn, now));
     next = TK_MIN(next, conn->report_at);
-    load__timer_set(conn->client->run, &conn->media_timer, TK_MAX(next, now + MONO_MS(1)));
+    load__timer_set(conn->client->run, &conn->media_timer, TK_MAX(next, now + step_of(conn)));
 }

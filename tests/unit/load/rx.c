@@ -157,6 +157,24 @@ static void test_gap_breaks_up_to_keyframe(void **state)
     assert_int_equal(load__rx_missing(&rx), 0);
 }
 
+/* While what comes waits for us, a gap is not looked at every millisecond. */
+static void test_gap_behind_a_backlog(void **state)
+{
+    (void)state;
+    struct load_rx *rxs[] = {&rx};
+    mono_us now = MONO_S(1);
+    push_frame(10, KEY, now);
+    push(14, LAST, now += FRAME); /* 13 is missing, and waits for a keyframe from here on */
+    conn.rxs = rxs;
+    conn.rx_count = 1;
+    load__conn_media_timer(&conn.media_timer, now + MONO_MS(49));
+    assert_int_equal(conn.media_timer.timer.at, now + MONO_MS(50));
+    run->io.backlog_us = MONO_MS(400);
+    load__conn_media_timer(&conn.media_timer, now + MONO_MS(49));
+    assert_int_equal(conn.media_timer.timer.at, now + MONO_MS(149));
+    conn.rx_count = 0; /* the stream is the test's */
+}
+
 static void test_late_packet_fills_the_gap(void **state)
 {
     (void)state;
@@ -304,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_start_from_the_past, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_picture_before_a_keyframe, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_gap_breaks_up_to_keyframe, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_gap_behind_a_backlog, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_packet_fills_the_gap, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_freeze, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hidden_packets, set_up, tear_down),
