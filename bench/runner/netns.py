@@ -25,11 +25,8 @@ SYSCTLS = {
     "net/core/rmem_max": 32 << 20,
     "net/core/wmem_max": 32 << 20,
 }
-# How long a card collects before it interrupts, on the server's and on the load's side; part of every delay that is
-# measured. Each poll arms a timer and switches threads, which costs some microseconds in a virtual machine: 16 queues
-# at 50 µs would take the load's whole core for polling alone as soon as the server sends all the time.
-MODERATION_US = {SERVER_CORE: 50, LOAD_CORE: 200}
-QUEUES = 8  # a veth's queue holds 256 messages: together as many as a card's ring
+MODERATION_US = 50  # how long a card collects before it interrupts; part of every delay that is measured
+QUEUES = 16  # a veth's queue holds 256 messages: together as many as a card's ring
 OFFLOADS = ("tx-udp-segmentation", "generic-segmentation-offload", "generic-receive-offload", "rx-udp-gro-forwarding",
             "tx-checksumming", "rx-checksumming")
 
@@ -82,7 +79,7 @@ class Namespaces:
             # "ip netns exec" shows the namespace's own /sys.
             run("ip", "netns", "exec", name, "sh", "-c",
                 f"cd /sys/class/net/{device} && echo 1 >threaded && echo 1 >napi_defer_hard_irqs && "
-                f"echo {MODERATION_US[core] * 1000} >gro_flush_timeout")
+                f"echo {MODERATION_US * 1000} >gro_flush_timeout")
             pin_polling(device, core)
         run("ip", "-n", self.client, "route", "add", "local", CLIENT_NETWORK, "dev", "lo")
         run("ip", "-n", self.server, "route", "add", CLIENT_NETWORK, "via", CLIENT_IP)
@@ -104,9 +101,8 @@ class Namespaces:
         pairs = (line.strip().split(": ", 1) for line in lines if ": " in line)
         return {
             "link": f"veth, MTU {MTU}, {QUEUES} queues of 256 messages each way",
-            "reception": f"polled by kernel threads on each side (threaded NAPI, GRO on): the server's on core {SERVER_CORE} with "
-                         f"{MODERATION_US[SERVER_CORE]} µs of moderation, the load's on core {LOAD_CORE} with "
-                         f"{MODERATION_US[LOAD_CORE]} µs; the same for every server",
+            "reception": f"polled by a kernel thread per side (threaded NAPI, GRO on, {MODERATION_US} µs of moderation): the "
+                         f"server's on core {SERVER_CORE}, the load's on core {LOAD_CORE}; the same for every server",
             "sysctl": {key.replace("/", "."): value for key, value in SYSCTLS.items()},
             "offloads": {key: value for key, value in pairs if key in OFFLOADS},
         }
