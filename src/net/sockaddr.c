@@ -64,6 +64,18 @@ socklen_t sockaddr_from_addr(const struct addr *a, bool is_v6, struct sockaddr_s
     return sizeof(*in6);
 }
 
+int sockaddr_bound_port(int fd, uint16_t *ret_port)
+{
+    struct sockaddr_storage sa;
+    socklen_t size = sizeof(sa);
+    struct addr bound;
+    if (getsockname(fd, (struct sockaddr *)&sa, &size) < 0)
+        return -errno;
+    sockaddr_to_addr((struct sockaddr *)&sa, ADDR_PROTO_UDP, &bound);
+    *ret_port = bound.port;
+    return 0;
+}
+
 int net_list_addrs(bool has_loopback, struct addr *ret_addrs, size_t addrs_max,
                    char (*ret_names)[16])
 {

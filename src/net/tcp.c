@@ -52,15 +52,12 @@ int tcp_listen(const struct addr *ip, uint16_t port, uint16_t *ret_port)
     bound.port = port;
     struct sockaddr_storage sa;
     socklen_t size = sockaddr_from_addr(&bound, is_v6, &sa);
-    if (bind(fd, (struct sockaddr *)&sa, size) < 0 || listen(fd, BACKLOG) < 0) {
-        int err = -errno;
+    bool is_open = bind(fd, (struct sockaddr *)&sa, size) == 0 && listen(fd, BACKLOG) == 0;
+    int err = is_open ? sockaddr_bound_port(fd, ret_port) : -errno;
+    if (err < 0) {
         close(fd);
         return err;
     }
-    size = sizeof(sa);
-    if (getsockname(fd, (struct sockaddr *)&sa, &size) == 0)
-        sockaddr_to_addr((struct sockaddr *)&sa, ADDR_PROTO_TCP, &bound);
-    *ret_port = bound.port;
     return fd;
 }
 

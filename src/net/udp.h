@@ -9,7 +9,7 @@
  * datagrams leave one by one. One thread per socket.
  *
  * One port in both address families where the machine has them, each with sockets of its own: IPv4
- * through an IPv6 socket costs a sixth more per message.
+ * through an IPv6 socket costs 0.1 us more per message, of 1.3 to 1.9.
  */
 
 #include "base/addr.h"

@@ -72,18 +72,6 @@ int udp__open_bound(int family, const struct addr *ip, uint16_t port, bool is_sh
     return fd;
 }
 
-static int read_port(int fd, uint16_t *ret_port)
-{
-    struct sockaddr_storage sa;
-    socklen_t size = sizeof(sa);
-    struct addr bound;
-    if (getsockname(fd, (struct sockaddr *)&sa, &size) < 0)
-        return -errno;
-    sockaddr_to_addr((struct sockaddr *)&sa, ADDR_PROTO_UDP, &bound);
-    *ret_port = bound.port;
-    return 0;
-}
-
 static void close_fd(int *fd)
 {
     if (*fd >= 0)
@@ -124,7 +112,7 @@ static int open_families(struct udp_socket *s, const struct addr *ip, uint16_t p
         if (fd < 0 && !(is_both && is_absent(fd)))
             return fd;
         s->families[family].fd = fd;
-        err = fd < 0 ? fd : read_port(fd, &s->port);
+        err = fd < 0 ? fd : sockaddr_bound_port(fd, &s->port);
     }
     return s->families[UDP_V4].fd >= 0 || s->families[UDP_V6].fd >= 0 ? 0 : err;
 }
@@ -225,20 +213,22 @@ void udp_close(struct udp_socket *s)
     free(s);
 }
 
+/* Of a socket that has one family only. */
+static const struct udp_family *only_family(const struct udp_socket *s)
+{
+    return &s->families[s->families[UDP_V4].fd >= 0 ? UDP_V4 : UDP_V6];
+}
+
 int udp_fd(const struct udp_socket *s)
 {
-    if (s->either_fd >= 0)
-        return s->either_fd;
-    return s->families[s->families[UDP_V4].fd >= 0 ? UDP_V4 : UDP_V6].fd;
+    return s->either_fd >= 0 ? s->either_fd : only_family(s)->fd;
 }
 
 int udp_patient_fd(const struct udp_socket *s)
 {
     if (s->patient_err < 0)
         return s->patient_err;
-    if (s->either_patient_fd >= 0)
-        return s->either_patient_fd;
-    return s->families[s->families[UDP_V4].fd >= 0 ? UDP_V4 : UDP_V6].patient_fd;
+    return s->either_patient_fd >= 0 ? s->either_patient_fd : only_family(s)->patient_fd;
 }
 
 uint16_t udp_port(const struct udp_socket *s)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/filter.h>
-#include <unistd.h>
 
 /*
  * One port, two sockets for each address family: the kernel looks at the first bytes of a datagram
