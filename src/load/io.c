@@ -97,19 +97,54 @@ void load__io_wait(struct load_run *run, mono_us until)
         if (f->fd >= 0)
             f->ready(f, is_readable, (events[i].events & EPOLLOUT) != 0, now);
         load__shared_keep_up(run);
+        load__fire_frames(run);
     }
     load__io_flush_jobs(run);
 }
 
 /* ---- timers ---- */
 
+static void set(struct timers *timers, struct load_timer *t, mono_us at)
+{
+    int err = timers_set(timers, &t->timer, at);
+    CHECK(err == 0); /* out of memory for a pointer: nothing sensible can go on */
+}
+
+static void fire_due(struct timers *timers, mono_us now)
+{
+    for (struct timer *t; (t = timers_pop_due(timers, now)) != NULL;) {
+        struct load_timer *timer = CONTAINER_OF(t, struct load_timer, timer);
+        timer->fire(timer, mono_now());
+    }
+}
+
 void load__timer_set(struct load_run *run, struct load_timer *t, mono_us at)
 {
-    int err = timers_set(&run->timers, &t->timer, at);
-    CHECK(err == 0); /* out of memory for a pointer: nothing sensible can go on */
+    set(&run->timers, t, at);
 }
 
 void load__timer_cancel(struct load_run *run, struct load_timer *t)
 {
     timers_cancel(&run->timers, &t->timer);
+}
+
+void load__frame_timer_set(struct load_run *run, struct load_timer *t, mono_us at)
+{
+    set(&run->frames, t, at);
+}
+
+void load__frame_timer_cancel(struct load_run *run, struct load_timer *t)
+{
+    timers_cancel(&run->frames, &t->timer);
+}
+
+void load__fire_frames(struct load_run *run)
+{
+    fire_due(&run->frames, mono_now());
+}
+
+void load__fire_timers(struct load_run *run)
+{
+    fire_due(&run->timers, mono_now());
+    load__fire_frames(run);
 }

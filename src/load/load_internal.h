@@ -31,6 +31,7 @@ struct load_run;
 
 #define LOAD_READY_MAX          256        /* sockets handled between two looks at the timers */
 #define LOAD_READY_SHARED_MAX   16         /* the same, with a shared socket read in between */
+#define LOAD_STOLEN_MAX         0.001      /* share of the time; of more is warned */
 #define LOAD_JOBS_MAX           256        /* packets handled together */
 #define LOAD_OUT_SIZE           (1u << 20) /* bytes of one frame in all its packets */
 #define LOAD_OUT_MAX            1024       /* packets of one frame */
@@ -119,6 +120,13 @@ void load__io_send_frame(struct load_conn *conn);
 
 void load__timer_set(struct load_run *run, struct load_timer *t, mono_us at);
 void load__timer_cancel(struct load_run *run, struct load_timer *t);
+/* A timer whose `fire` does nothing but send: it fires between two sockets that are read, so that
+ * frames leave in time however much comes in. Late frames would leave together, and what they then
+ * wait for each other in the server would be measured as its delay. */
+void load__frame_timer_set(struct load_run *run, struct load_timer *t, mono_us at);
+void load__frame_timer_cancel(struct load_run *run, struct load_timer *t);
+void load__fire_frames(struct load_run *run);
+void load__fire_timers(struct load_run *run); /* all that are due */
 
 /* ---- shared.c: one port for many connections, each with an address of its own ---- */
 
@@ -424,6 +432,7 @@ struct load_run {
     const struct load_target *target;
     struct load_io io;
     struct timers timers;
+    struct timers frames; /* when the publishers' next frames are due */
     struct rng rng;
     struct sec_cert *cert;
     struct addr route_to, route_from; /* the last answer of the routing table */
@@ -456,6 +465,7 @@ struct load_run {
     struct load_hist join_us;                 /* of all who joined, measured or not */
     struct load_hist steps[LOAD_STEP_COUNT_]; /* and how long each step of it took */
     struct load_watch_span server, self;
+    struct load_watch_machine machine_begin, machine_end;
     bool is_limited;
     char limits[LOAD_TEXT_SIZE]; /* what says that the generator is the limit */
 };

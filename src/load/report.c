@@ -150,6 +150,10 @@ void load__report(struct load_run *run)
     print_server(run);
     printf("generator    %.1f %% of one core\n",
            load_watch_cpu_us(&run->self) / (double)TK_MAX(run->measured_us, 1) * 100);
+    double stolen = load_watch_stolen(&run->machine_begin, &run->machine_end);
+    if (stolen > LOAD_STOLEN_MAX)
+        printf("WARNING: the host took %.1f %% of the processors' time: long delays may be its\n",
+               stolen * 100);
     if (run->is_limited) {
         printf("WARNING: the load generator itself was the limit: %s\n", run->limits);
         fflush(stdout);

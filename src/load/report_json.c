@@ -211,6 +211,7 @@ static json_t *whole(const struct load_run *run)
     json_object_set_new(o, "generator", generator_of(run));
     json_object_set_new(o, "limited_by_generator", json_boolean(run->is_limited));
     json_object_set_new(o, "limits", json_string(run->limits));
+    put_real(o, "stolen_share", load_watch_stolen(&run->machine_begin, &run->machine_end));
     json_object_set_new(o, "checked_share", json_real(load__checked_share(run)));
     json_object_set_new(o, "delay_clock", json_string("kernel receive time stamp"));
     if (run->server.begin.is_read && run->server.end.is_read)

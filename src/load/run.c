@@ -239,6 +239,7 @@ static void watch(struct load_run *run, bool is_end, mono_us now)
 {
     struct load_watch *self = is_end ? &run->self.end : &run->self.begin;
     struct load_watch *server = is_end ? &run->server.end : &run->server.begin;
+    *(is_end ? &run->machine_end : &run->machine_begin) = load_watch_machine();
     int err = load_watch_read(getpid(), now, self);
     if (err < 0)
         fprintf(stderr, "tongke load: own process: %s\n", err_text(err));
@@ -322,19 +323,11 @@ static void step(struct load_run *run, mono_us now)
 
 static mono_us next_step(const struct load_run *run, mono_us now)
 {
-    mono_us next = TK_MIN(timers_next(&run->timers), now + MONO_MS(20));
+    mono_us next = TK_MIN(timers_next(&run->timers), timers_next(&run->frames));
+    next = TK_MIN(next, now + MONO_MS(20));
     if (run->begun < run->client_count)
         next = TK_MIN(next, TK_MAX(run->next_join_at, now));
     return next;
-}
-
-static void fire_due(struct load_run *run, mono_us now)
-{
-    struct timer *t;
-    while ((t = timers_pop_due(&run->timers, now)) != NULL) {
-        struct load_timer *timer = CONTAINER_OF(t, struct load_timer, timer);
-        timer->fire(timer, mono_now());
-    }
 }
 
 static void drive(struct load_run *run)
@@ -342,7 +335,7 @@ static void drive(struct load_run *run)
     enter(run, LOAD_PHASE_PUBLISHERS, mono_now());
     while (run->phase != LOAD_PHASE_OVER && !*run->is_stopping) {
         mono_us now = mono_now();
-        fire_due(run, now);
+        load__fire_timers(run);
         step(run, now);
         show_progress(run, now);
         if (run->phase != LOAD_PHASE_OVER)
@@ -361,7 +354,7 @@ static void say_goodbye(struct load_run *run)
     for (uint32_t i = 0; i < run->begun; i++)
         load__client_end(&run->clients[i]);
     while (mono_now() < until && !list_is_empty(&run->wires)) {
-        fire_due(run, mono_now());
+        load__fire_timers(run);
         load__io_wait(run, mono_now() + MONO_MS(10));
     }
     load__wires_destroy(run); /* who does not answer in time */
@@ -388,6 +381,7 @@ static int prepare(struct load_run *run)
     list_init(&run->conns);
     list_init(&run->wires);
     timers_init(&run->timers);
+    timers_init(&run->frames);
     rng_init_system(&run->rng);
     run->number = 1 + rng_below(&run->rng, 1 << 20);
     run->check_step = (uint32_t)(100 / run->options->check_percent + 0.5);
@@ -442,6 +436,7 @@ static void finish(struct load_run *run)
     sec_cert_destroy(run->cert);
     load__io_fini(&run->io);
     timers_fini(&run->timers);
+    timers_fini(&run->frames);
     free(run);
 }
 

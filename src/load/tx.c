@@ -61,8 +61,8 @@ void load__tx_destroy(struct load_tx *tx)
     if (tx == NULL)
         return;
     if (tx->conn != NULL) {
-        load__timer_cancel(tx->conn->client->run, &tx->video_timer);
-        load__timer_cancel(tx->conn->client->run, &tx->audio_timer);
+        load__frame_timer_cancel(tx->conn->client->run, &tx->video_timer);
+        load__frame_timer_cancel(tx->conn->client->run, &tx->audio_timer);
     }
     for (size_t i = 0; i < tx->layer_count; i++)
         free(tx->video[i].history);
@@ -97,7 +97,7 @@ static void on_video(struct load_timer *t, mono_us now)
     }
     load__io_send_frame(tx->conn);
     tx->video_frame++;
-    load__timer_set(run, t, tx->video_from + (mono_us)(tx->video_frame * period));
+    load__frame_timer_set(run, t, tx->video_from + (mono_us)(tx->video_frame * period));
 }
 
 static void on_audio(struct load_timer *t, mono_us now)
@@ -111,7 +111,7 @@ static void on_audio(struct load_timer *t, mono_us now)
     load__tx_frame(tx, s, s->ts_offset + (uint32_t)(tx->audio_frame * period * 48 / 1000), now);
     load__io_send_frame(tx->conn);
     tx->audio_frame++;
-    load__timer_set(run, t, tx->audio_from + (mono_us)(tx->audio_frame * period));
+    load__frame_timer_set(run, t, tx->audio_from + (mono_us)(tx->audio_frame * period));
 }
 
 /* Publishers do not send in step. */
@@ -124,11 +124,11 @@ void load__tx_start(struct load_tx *tx, struct load_conn *conn, mono_us now)
     tx->has_twcc = run->options->has_twcc && conn->has_twcc;
     if (tx->layer_count > 0) {
         tx->video_from = now + (mono_us)rng_below(&run->rng, tx->video[0].clip->frame_us);
-        load__timer_set(run, &tx->video_timer, tx->video_from);
+        load__frame_timer_set(run, &tx->video_timer, tx->video_from);
     }
     if (tx->audio.clip != NULL) {
         tx->audio_from = now + (mono_us)rng_below(&run->rng, tx->audio.clip->frame_us);
-        load__timer_set(run, &tx->audio_timer, tx->audio_from);
+        load__frame_timer_set(run, &tx->audio_timer, tx->audio_from);
     }
 }
 

@@ -127,6 +127,29 @@ int load_watch_read(int pid, mono_us now, struct load_watch *ret_watch)
     return 0;
 }
 
+struct load_watch_machine load_watch_machine(void)
+{
+    char text[FILE_SIZE];
+    unsigned long long t[8] = {0}; /* user, nice, system, idle, iowait, irq, softirq, steal */
+    struct load_watch_machine m = {0};
+    if (read_text("/proc/stat", text, sizeof(text)) < 0 ||
+        sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3],
+               &t[4], &t[5], &t[6], &t[7]) != (int)ARRAY_COUNT(t))
+        return m;
+    for (size_t i = 0; i < ARRAY_COUNT(t); i++)
+        m.all += t[i];
+    m.stolen = t[7];
+    return m;
+}
+
+double load_watch_stolen(const struct load_watch_machine *begin,
+                         const struct load_watch_machine *end)
+{
+    uint64_t all = end->all - begin->all;
+    return all > 0 && end->all > begin->all ? (double)(end->stolen - begin->stolen) / (double)all
+                                            : 0;
+}
+
 double load_watch_cpu_us(const struct load_watch_span *span)
 {
     const struct load_watch *a = &span->begin, *b = &span->end;

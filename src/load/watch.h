@@ -49,4 +49,18 @@ double load_watch_cpu_us(const struct load_watch_span *span);
  */
 double load_watch_busiest(const struct load_watch_span *span, char ret_name[16]);
 
+/* Time of all processors since the start of the machine, in ticks of the kernel. */
+struct load_watch_machine {
+    uint64_t all, stolen; /* stolen: they were ready, but the host ran something else */
+};
+
+/* All zero where the kernel does not tell. */
+struct load_watch_machine load_watch_machine(void);
+
+/* The share of the processors' time that the host took between the two, 0 to 1. A machine of its
+ * own loses nothing; a virtual one loses milliseconds at a time, and every delay is longer by them.
+ */
+double load_watch_stolen(const struct load_watch_machine *begin,
+                         const struct load_watch_machine *end);
+
 #endif

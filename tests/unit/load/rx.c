@@ -35,6 +35,7 @@ static int set_up(void **state)
     assert_non_null(run);
     run->options = &options;
     timers_init(&run->timers);
+    timers_init(&run->frames);
     client = (struct load_client){.run = run, .subscribes = true, .state = LOAD_JOINING};
     conn = (struct load_conn){.client = &client, .report_at = MONO_NEVER};
     load__rx_init(&rx, RTP_KIND_VIDEO, SSRC, 0);
@@ -50,6 +51,7 @@ static int tear_down(void **state)
     load__timer_cancel(run, &conn.media_timer);
     load__rx_fini(&rx);
     timers_fini(&run->timers);
+    timers_fini(&run->frames);
     free(run);
     return 0;
 }

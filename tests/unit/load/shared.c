@@ -37,6 +37,7 @@ static int set_up(void **state)
     rng_init_seeded(&run->rng, 3);
     list_init(&run->conns);
     timers_init(&run->timers);
+    timers_init(&run->frames);
     client = (struct load_client){.run = run, .subscribes = true};
     assert_int_equal(load__io_init(&run->io), 0);
     assert_int_equal(load__shared_open(run), 0);
@@ -55,6 +56,7 @@ static int tear_down(void **state)
     load__shared_close(run);
     load__io_fini(&run->io);
     timers_fini(&run->timers);
+    timers_fini(&run->frames);
     free(run);
     return 0;
 }

@@ -1,6 +1,7 @@
 /*
- * Goal: processor time, switches and memory of a process are read, and of no other.
- * Method: our own process burns a known time; a number that is no process.
+ * Goal: processor time, switches and memory of a process are read, and of no other; what a host
+ * takes from the machine is a share of its time.
+ * Method: our own process burns a known time; a number that is no process; counts of our own.
  */
 #include "load/watch.h"
 
@@ -48,11 +49,24 @@ static void test_no_process(void **state)
     assert_int_equal(w.rss_kib, 7); /* untouched */
 }
 
+/* Of the machine: time goes on, and what the host took is a part of it. */
+static void test_machine(void **state)
+{
+    (void)state;
+    struct load_watch_machine begin = load_watch_machine();
+    assert_true(begin.all > 0);
+    assert_true(begin.stolen <= begin.all);
+    struct load_watch_machine end = {begin.all + 2000, begin.stolen + 5};
+    assert_float_equal(load_watch_stolen(&begin, &end), 0.0025, 1e-9);
+    assert_float_equal(load_watch_stolen(&begin, &begin), 0, 1e-9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_own_process),
         cmocka_unit_test(test_no_process),
+        cmocka_unit_test(test_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,7 @@ static int set_up(void **state)
     assert_non_null(run);
     run->options = &options;
     timers_init(&run->timers);
+    timers_init(&run->frames);
     list_init(&run->wires);
     rng_init_seeded(&run->rng, 3);
     return load__io_init(&run->io);
@@ -80,6 +81,7 @@ static int tear_down(void **state)
     load__wires_destroy(run);
     load__io_fini(&run->io);
     timers_fini(&run->timers);
+    timers_fini(&run->frames);
     free(run);
     return 0;
 }
