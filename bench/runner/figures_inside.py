@@ -8,6 +8,7 @@ import time
 
 from .figures_rounds import AUDIO, LECTURE
 from .load import Failed, Traffic, finish, measure, start
+from .quiet import quietest, remarks
 from .servers import Tongke
 
 LIBC = next(iter(pathlib.Path("/usr/lib").glob("*/libc.so.6")), pathlib.Path("/lib/x86_64-linux-gnu/libc.so.6"))
@@ -170,8 +171,12 @@ def storm(env):
     traffic = Traffic(publishers=1, subscribers=50, layers=3,
                       extra=("--join-storm", "300", "--storm-seconds", "3"))
     seconds = max(env.lengths.long_s, 6)
-    with Tongke(env) as server:
-        reading = measure(env, server, traffic, seconds)
+
+    def run():
+        with Tongke(env) as server:
+            return measure(env, server, traffic, seconds)
+
+    reading = quietest(run)
     joins = reading["join_measured_us"]
     # Requests of the whole time, over the three seconds in which they can come for a reason, and three layers.
     requests = reading["keyframe_requests"] / 3 / 3
@@ -181,5 +186,6 @@ def storm(env):
             "text": f"{joins['count']} joined, p99 {values['join_p99_ms']:.0f} ms until every track came, "
                     f"{reading['failed']} failed; {requests:.2f} keyframe requests per second and layer; "
                     f"p99 delay {values['p99_ms']:.1f} ms",
-            "notes": ([f"first failure: {reading['first_failure']}"] if reading["failed"] else []) +
+            "notes": remarks("the storm", reading) +
+                     ([f"first failure: {reading['first_failure']}"] if reading["failed"] else []) +
                      ([f"the load was the limit: {reading['load_limited']}"] if reading["load_limited"] else [])}

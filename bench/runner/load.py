@@ -132,6 +132,7 @@ def reading(report, why):
         "load_limited": report["limits"] if report["limited_by_generator"] else "",
         "load_core": report["generator"]["share_of_core"],
         "checked_share": report["checked_share"],
+        "stolen": report["stolen_share"],
         "server_limited": (f"{server['busiest_thread']} ran or waited to for {server['busiest_thread_share']:.0%} of the time"
                            if report["limited_by_server"] else ""),
     }
