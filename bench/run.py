@@ -40,6 +40,7 @@ FIGURES = {
     "lecture_cm": figures_rounds.lecture_cm,
     "audio_cm": figures_rounds.audio_cm,
     "gallery_cm": figures_rounds.gallery_cm,
+    "shapes": figures_rounds.shapes,
     "janus_best": figures_rounds.janus_best,
     "scale": figures_size.scale,
     "capacity": figures_size.capacity,
@@ -54,7 +55,7 @@ FIGURES = {
     "signalling": figures_signalling.signalling,
     "loss": figures_size.loss,
 }
-QUICK_LEAVES_OUT = ("audio_cm", "gallery_cm", "janus_best", "delay", "hot_path", "lesson", "workers", "memory",
+QUICK_LEAVES_OUT = ("audio_cm", "gallery_cm", "shapes", "janus_best", "delay", "hot_path", "lesson", "workers", "memory",
                     "signalling")
 
 

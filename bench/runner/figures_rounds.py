@@ -73,6 +73,35 @@ def gallery_cm(env):
     return against_floor(env, dataclasses.replace(GALLERY, srtp="cm"))
 
 
+# Not what an encoder makes but what others may measure with: packets, pictures and keyframes of other sizes.
+SHAPES = {
+    "small": dataclasses.replace(LECTURE, packet_size=200, extra=("--frame-rate", "60", "--frame-packets", "6")),
+    "large": dataclasses.replace(LECTURE, packet_size=1250, extra=("--frame-rate", "15", "--frame-packets", "12")),
+    "fast": dataclasses.replace(LECTURE, packet_size=1250, extra=("--frame-rate", "60", "--frame-packets", "6")),
+}
+
+
+def shapes(env):
+    """The lecture with other packets; keyframes have sixty of them."""
+    values, spread, costs, notes, rounds = {}, {}, {}, [], []
+    for name, traffic in SHAPES.items():
+        done, judged = run_rounds(env, traffic, [(lambda: Tongke(env), traffic)], env.lengths.shape_rounds)
+        try:
+            one = finish(done, judged, {name: ("tongke", "floor")})
+        except Failed as error:
+            notes.append(f"{name}: {error}")
+            continue
+        values.update(one["values"])
+        spread.update(one["spread"])
+        costs[name] = one["us_per_packet"]
+        notes += [f"{name}: {' '.join(traffic.options())}", *(f"{name}: {note}" for note in one["notes"])]
+        rounds += done
+    if not values:
+        raise Failed("; ".join(notes))
+    text = "; ".join(f"{name} {describe(spread.get(name))}" for name in SHAPES)
+    return {"values": values, "text": text, "spread": spread, "us_per_packet_of": costs, "notes": notes, "rounds": rounds}
+
+
 def janus_best(env):
     """Janus's own best: the viewers at which a packet costs it least."""
     best, points, notes = {}, {}, []

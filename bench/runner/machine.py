@@ -54,7 +54,8 @@ def describe(root, null_call):
         "janus": package("janus"),
         "commit": first_line(*git, "rev-parse", "HEAD"),
         "uncommitted_changes": bool(first_line(*git, "status", "--porcelain",
-                                               "--untracked-files=no", "--", "src", "bench", "CMakeLists.txt", "cmake")),
+                                               "--untracked-files=no", "--", "src", "bench", "CMakeLists.txt", "cmake",
+                                               ":!bench/results")),
     }
 
 

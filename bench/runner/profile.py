@@ -53,6 +53,10 @@ def functions_of(root):
 
 def stage_of(frames, stages, files):
     """`frames`: (function, library) from the innermost outwards."""
+    for stage in stages:
+        below = [pattern[1:] for pattern in stage.functions if pattern.startswith("@")]
+        if any(fnmatch.fnmatchcase(function, pattern) for function, _ in frames for pattern in below):
+            return stage.name
     for function, _ in frames:
         for stage in stages:
             if any(fnmatch.fnmatchcase(function, pattern) for pattern in stage.functions):

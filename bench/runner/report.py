@@ -51,9 +51,11 @@ def write_plots(folder, figures):
         if len(series) > 1:
             draw("cpu-janus.svg", "The same beside Janus", "subscribers", "µs", series, is_log_x=True)
     if delay := good(figures, "delay"):
-        series = {label: [(one["viewers"], one[key] / 1000) for one in delay["points"]]
-                  for label, key in (("p50", "p50"), ("p99", "p99"), ("p99.9", "p999"))}
-        draw("delay.svg", "Added delay against load", "viewers of one lesson", "ms", series)
+        for points, file, who in ((delay["points_many"], "delay.svg", "viewers in lessons of 25"),
+                                  (delay["points"], "delay-one.svg", "viewers of one lesson")):
+            series = {label: [(one["viewers"], one[key] / 1000) for one in points]
+                      for label, key in (("p50", "p50"), ("p99", "p99"), ("p99.9", "p999"))}
+            draw(file, f"Added delay against load: {who}", who, "ms", series)
     if memory := good(figures, "memory"):
         steps = memory["points"]
         draw("memory.svg", "Proportional set size: " + ", ".join(name for name, _ in steps),
@@ -123,8 +125,10 @@ def costs_lines(figures):
     """What a packet costs each server; only the ratios within a round compare."""
     lines = ["## µs of CPU per delivered packet, median (least to most) of the rounds that count", "",
              "| profile | floor | Tongke | Janus tuned | Janus as packaged |", "|---|---|---|---|---|"]
-    for name, figure in figures.items():
-        costs = figure.get("us_per_packet")
+    rows = [(name, figure.get("us_per_packet")) for name, figure in figures.items()]
+    rows += [(f"{name}, {shape}", costs) for name, figure in figures.items()
+             for shape, costs in figure.get("us_per_packet_of", {}).items()]
+    for name, costs in rows:
         if not isinstance(costs, dict):
             continue
         cells = []

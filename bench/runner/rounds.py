@@ -31,16 +31,19 @@ def one_round(env, traffic, others):
     return {**costs, "failed": failed, "readings": seen}
 
 
-def run_rounds(env, traffic, others):
-    rounds = []
-    for i in range(env.lengths.rounds):
+def run_rounds(env, traffic, others, least=None):
+    """`least` rounds (else as many as the figures in rounds have), and more while some of them do not count."""
+    least = least or env.lengths.rounds
+    most = least + env.lengths.rounds_max - env.lengths.rounds
+    rounds, kept = [], 0
+    while len(rounds) < least or (kept < least - 1 and len(rounds) < most):
         one = one_round(env, traffic, others)
         rounds.append(one)
+        kept = len(stats.judge_rounds(rounds)["kept"])
         text = "  ".join(f"{name} {format_cost(cost)}" for name, cost in one.items()
                          if name not in ("failed", "readings"))
-        env.say(f"    round {i + 1} of {env.lengths.rounds}{' (dropped)' if i == 0 else ''}: {text} µs")
-    judged = stats.judge_rounds(rounds)
-    return rounds, judged
+        env.say(f"    round {len(rounds)}{' (dropped)' if len(rounds) == 1 else ''}, {kept} of {least - 1} count: {text} µs")
+    return rounds, stats.judge_rounds(rounds)
 
 
 def format_cost(cost):

@@ -66,7 +66,7 @@ class Rounds(unittest.TestCase):
             return {"us_per_packet": {"floor": 2.0, "tongke": 3.0}[server.name]}
 
         class Env:
-            lengths = type("Lengths", (), {"rounds": 3, "warm_up_s": 1, "settle_s": 6})
+            lengths = type("Lengths", (), {"rounds": 3, "rounds_max": 5, "warm_up_s": 1, "settle_s": 6})
 
             def say(self, _text):
                 pass
@@ -76,9 +76,14 @@ class Rounds(unittest.TestCase):
         try:
             others = [(lambda: Fake("tongke"), None), (lambda: Fake("janus tuned"), None)]
             done, judged = rounds.run_rounds(Env(), None, others)
+            self.assertEqual(order, ["floor", "tongke", "janus tuned", "floor"] * 3)
+            # Floors that differ: more rounds, but not for ever.
+            costs = iter(range(1, 100))
+            rounds.measure = lambda _env, server, _traffic, warm_up: {"us_per_packet": next(costs) ** 2}
+            self.assertEqual(len(rounds.run_rounds(Env(), None, others)[0]), 5)
+            self.assertEqual(len(rounds.run_rounds(Env(), None, others, least=2)[0]), 4)
         finally:
             rounds.measure, rounds.Floor = saved
-        self.assertEqual(order, ["floor", "tongke", "janus tuned", "floor"] * 3)
         self.assertEqual(len(judged["kept"]), 2)
         self.assertEqual(done[0]["failed"], {"janus tuned": "refused"})
         self.assertEqual(stats.ratios(judged["kept"], "tongke")["median"], 1.5)
@@ -286,11 +291,15 @@ media-1 101
 \t    55b sec_srtp_unprotect_batch+0x1 (/x/tongke)
 
 media-1 101
+\t    7f0 sec__ssrcs_find+0x1 (/x/tongke)
+\t    55b sec_srtp_unprotect_batch+0x1 (/x/tongke)
+
+media-1 101
 \t    7f0 [unknown] (/usr/lib/libIPSec_MB.so.1)
 
 media-1 101
 \t    55c sfu__sub_forward+0x9 (/x/tongke)
-\t    55d sfu_node_poll_outs+0x9 (/x/tongke)
+\t    55d sfu_node_poll_transmits+0x9 (/x/tongke)
 
 control 100
 \t    55e lws_service+0x9 (/usr/lib/libwebsockets.so)
@@ -300,11 +309,11 @@ control 100
 class Profile(unittest.TestCase):
     def test_stages(self):
         stages = profile.read_stages(ROOT / "bench/stages.txt")
-        files = {"sfu__sub_forward": {"src/sfu/forward.c"}, "sfu_node_poll_outs": {"src/sfu/node.c"}}
+        files = {"sfu__sub_forward": {"src/sfu/forward.c"}, "sfu_node_poll_transmits": {"src/sfu/node.c"}}
         by_stage, other, threads = profile.count(SAMPLES, stages, files)
-        self.assertEqual(by_stage, {"send": 1, "decrypt": 1, "encrypt": 1, "rewrite": 1, "other": 1})
+        self.assertEqual(by_stage, {"send": 1, "decrypt": 2, "encrypt": 1, "rewrite": 1, "other": 1})
         self.assertEqual(other, {"lws_service": 1})
-        self.assertEqual(threads, {"media-1-101": 4, "control-100": 1})
+        self.assertEqual(threads, {"media-1-101": 5, "control-100": 1})
 
     def test_functions_are_found_in_the_sources(self):
         files = profile.functions_of(ROOT)
