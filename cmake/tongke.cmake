@@ -10,6 +10,15 @@ option(TK_TESTS "Build the tests" ON)
 set(TK_SANITIZE "" CACHE STRING "Sanitizers for every module, e.g. address,undefined")
 option(TK_FUZZ "Build the libFuzzer targets (clang)" OFF)
 
+set(has_ipsec_mb OFF)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
+    set(has_ipsec_mb ON)
+endif()
+option(TK_IPSEC_MB "SRTP over intel-ipsec-mb too, not over OpenSSL alone (x86-64 only)" ${has_ipsec_mb})
+if(TK_IPSEC_MB AND NOT has_ipsec_mb)
+    message(FATAL_ERROR "TK_IPSEC_MB: intel-ipsec-mb exists for x86-64 only")
+endif()
+
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 

@@ -20,6 +20,14 @@ struct sec__imb {
     uint8_t copies[SEC__OPS_MAX][SEC_SRTP_SIZE_MAX + 4]; /* of what must lie in one piece */
 };
 
+/* Whether a CPU with these IMB_FEATURE_… has what is needed: instructions for AES and carry-less
+ * multiplication, not the library's emulation of them, and code that has passed its own test. */
+bool sec__imb_is_enough(uint64_t features);
+/* A manager with the best code for this CPU, to be given to free(); NULL when out of memory, or
+ * when the CPU has not enough. `flags`: IMB_FLAG_… that hide instructions from the library, 0 else.
+ */
+IMB_MGR *sec__imb_mgr_create(uint64_t flags);
+
 /* The calling thread's; NULL when out of memory, or when the CPU has no AES instructions. */
 struct sec__imb *sec__imb_thread(void);
 

@@ -27,15 +27,19 @@ static void key_create(void)
     key_err = pthread_key_create(&key, imb_destroy);
 }
 
-static IMB_MGR *mgr_create(void)
+bool sec__imb_is_enough(uint64_t features)
+{
+    return (features & FEATURES) == FEATURES && (features & IMB_FEATURE_AESNI_EMU) == 0;
+}
+
+IMB_MGR *sec__imb_mgr_create(uint64_t flags)
 {
     size_t size = (imb_get_mb_mgr_size() + MGR_ALIGN - 1) / MGR_ALIGN * MGR_ALIGN;
     void *memory = aligned_alloc(MGR_ALIGN, size);
-    IMB_MGR *mgr = memory != NULL ? imb_set_pointers_mb_mgr(memory, 0, 1) : NULL;
+    IMB_MGR *mgr = memory != NULL ? imb_set_pointers_mb_mgr(memory, flags, 1) : NULL;
     if (mgr != NULL)
         init_mb_mgr_auto(mgr, NULL); /* the best code for this CPU, which then tests itself */
-    if (mgr == NULL || imb_get_errno(mgr) != 0 || (mgr->features & FEATURES) != FEATURES ||
-        (mgr->features & IMB_FEATURE_AESNI_EMU) != 0) {
+    if (mgr == NULL || imb_get_errno(mgr) != 0 || !sec__imb_is_enough(mgr->features)) {
         free(memory);
         return NULL;
     }
@@ -67,7 +71,7 @@ struct sec__imb *sec__imb_thread(void)
         return own;
     pthread_once(&key_once, key_create);
     struct sec__imb *t = calloc(1, sizeof(*t));
-    IMB_MGR *mgr = mgr_create();
+    IMB_MGR *mgr = sec__imb_mgr_create(0);
     if (t == NULL || mgr == NULL || key_err != 0 || pthread_setspecific(key, t) != 0) {
         free(mgr);
         free(t);
