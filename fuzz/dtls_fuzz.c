@@ -119,7 +119,7 @@ int tk_fuzz_dtls(const uint8_t *data, size_t size)
         struct sec_srtp_keys send, receive;
         bool is_up = sec_dtls_state(ends[i]) == SEC_DTLS_CONNECTED;
         must(!is_wrong || i == 0 || !is_up);
-        must((sec_dtls_export_keys(ends[i], &send, &receive) == 0) == is_up);
+        must((sec_dtls_take_keys(ends[i], &send, &receive) == 0) == is_up);
         sec_dtls_destroy(ends[i]);
     }
     return 0;

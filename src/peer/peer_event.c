@@ -98,7 +98,7 @@ static void follow_ice(struct peer *p)
 static int make_contexts(struct peer *p)
 {
     struct sec_srtp_keys send = {0}, receive = {0};
-    int err = sec_dtls_export_keys(p->dtls, &send, &receive);
+    int err = sec_dtls_take_keys(p->dtls, &send, &receive);
     if (err == 0)
         err = sec_srtp_create(&send, SEC_SEND, &p->srtp_send);
     if (err == 0)

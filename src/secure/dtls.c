@@ -41,8 +41,8 @@ struct sec_dtls {
 
     /* What the handshake left. */
     struct sec__records records;
-    struct sec_srtp_keys srtp_send, srtp_receive;
-    int srtp_err;            /* no profile in common */
+    struct sec_srtp_keys srtp_send, srtp_receive; /* until they are taken */
+    int srtp_err;                                 /* no profile in common; ERR_STATE: taken */
     struct sec__wire flight; /* our last one, when nobody acknowledges it: to be sent again */
     unsigned resends;
 
@@ -144,11 +144,21 @@ static void plain_release(struct sec_dtls *d)
     d->plain_at = d->plain_size = 0;
 }
 
+/* Nothing goes in or out any more: no key is needed. */
+static void end(struct sec_dtls *d, enum sec_dtls_state state)
+{
+    d->state = state;
+    OPENSSL_cleanse(&d->records.out, sizeof(d->records.out));
+    OPENSSL_cleanse(&d->records.in, sizeof(d->records.in));
+    OPENSSL_cleanse(&d->srtp_send, sizeof(d->srtp_send));
+    OPENSSL_cleanse(&d->srtp_receive, sizeof(d->srtp_receive));
+}
+
 /* --- The handshake --- */
 
 static void fail(struct sec_dtls *d, int err)
 {
-    d->state = SEC_DTLS_FAILED;
+    end(d, SEC_DTLS_FAILED);
     d->err = d->is_fingerprint_wrong ? ERR_SEC_FINGERPRINT : err;
     d->timeout_at = MONO_NEVER;
     plain_release(d);
@@ -204,7 +214,7 @@ static void read_early_data(struct sec_dtls *d)
         }
         int why = SSL_get_error(d->ssl, n);
         if (why == SSL_ERROR_ZERO_RETURN)
-            d->state = SEC_DTLS_CLOSED;
+            end(d, SEC_DTLS_CLOSED);
         else if (is_fatal(why))
             fail(d, ERR_SEC_DTLS);
         return;
@@ -290,7 +300,7 @@ static void handle_record(struct sec_dtls *d, uint8_t type, const uint8_t *plain
         resend_last_flight(d);
     } else if (type == SEC__RECORD_ALERT && size == 2) {
         if (plain[1] == ALERT_CLOSE_NOTIFY)
-            d->state = SEC_DTLS_CLOSED;
+            end(d, SEC_DTLS_CLOSED);
         else if (plain[0] == ALERT_FATAL)
             fail(d, ERR_SEC_DTLS);
     }
@@ -408,7 +418,7 @@ void sec_dtls_close(struct sec_dtls *d)
     if (d->state == SEC_DTLS_CONNECTED)
         IGNORE(seal(d, SEC__RECORD_ALERT, close_notify, sizeof(close_notify))); /* a courtesy */
     if (d->state != SEC_DTLS_FAILED)
-        d->state = SEC_DTLS_CLOSED;
+        end(d, SEC_DTLS_CLOSED);
     d->timeout_at = MONO_NEVER;
 }
 
@@ -452,8 +462,8 @@ int sec_dtls_error(const struct sec_dtls *d)
 
 /* --- Keys --- */
 
-int sec_dtls_export_keys(struct sec_dtls *d, struct sec_srtp_keys *ret_send,
-                         struct sec_srtp_keys *ret_receive)
+int sec_dtls_take_keys(struct sec_dtls *d, struct sec_srtp_keys *ret_send,
+                       struct sec_srtp_keys *ret_receive)
 {
     if (d->state != SEC_DTLS_CONNECTED)
         return ERR_STATE;
@@ -461,5 +471,8 @@ int sec_dtls_export_keys(struct sec_dtls *d, struct sec_srtp_keys *ret_send,
         return d->srtp_err;
     *ret_send = d->srtp_send;
     *ret_receive = d->srtp_receive;
+    OPENSSL_cleanse(&d->srtp_send, sizeof(d->srtp_send));
+    OPENSSL_cleanse(&d->srtp_receive, sizeof(d->srtp_receive));
+    d->srtp_err = ERR_STATE;
     return 0;
 }

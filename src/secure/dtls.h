@@ -37,7 +37,7 @@ enum sec_dtls_role { SEC_DTLS_CLIENT, SEC_DTLS_SERVER };
 enum sec_dtls_state {
     SEC_DTLS_NEW,       /* not started */
     SEC_DTLS_HANDSHAKE, /* shaking hands */
-    SEC_DTLS_CONNECTED, /* fingerprint checked, keys can be exported */
+    SEC_DTLS_CONNECTED, /* fingerprint checked, keys can be taken */
     SEC_DTLS_CLOSED,    /* the other side, or we, said close_notify */
     SEC_DTLS_FAILED     /* sec_dtls_error() says why; nothing goes in or out any more */
 };
@@ -89,10 +89,11 @@ enum sec_dtls_state sec_dtls_state(const struct sec_dtls *d);
 int sec_dtls_error(const struct sec_dtls *d);
 
 /*
- * The SRTP master keys of both directions as this side sees them (RFC 5764, 4.2). ERR_STATE unless
- * CONNECTED; ERR_SEC_PROFILE when the other side takes neither profile. The caller wipes them.
+ * The SRTP master keys of both directions as this side sees them (RFC 5764, 4.2), once: the session
+ * forgets them. ERR_STATE unless CONNECTED, and after they were taken; ERR_SEC_PROFILE when the
+ * other side takes neither profile. The caller wipes them.
  */
-MUST_CHECK int sec_dtls_export_keys(struct sec_dtls *d, struct sec_srtp_keys *ret_send,
-                                    struct sec_srtp_keys *ret_receive);
+MUST_CHECK int sec_dtls_take_keys(struct sec_dtls *d, struct sec_srtp_keys *ret_send,
+                                  struct sec_srtp_keys *ret_receive);
 
 #endif

@@ -50,28 +50,29 @@ int sec__dtls_srtp_keys(SSL *ssl, bool is_client, struct sec_srtp_keys *ret_send
     uint8_t block[2 * (SEC_SRTP_KEY_SIZE + SEC_SRTP_SALT_SIZE_MAX)];
     size_t salt_size = profiles[i].salt_size;
     const uint8_t *salts = block + 2 * SEC_SRTP_KEY_SIZE;
-    if (SSL_export_keying_material(ssl, block, 2 * (SEC_SRTP_KEY_SIZE + salt_size), EXPORTER_LABEL,
-                                   strlen(EXPORTER_LABEL), NULL, 0, 0) != 1)
-        return ERR_SEC_CRYPTO;
-    keys_cut(block, salts, salt_size, profiles[i].profile, is_client ? ret_send : ret_receive);
-    keys_cut(block + SEC_SRTP_KEY_SIZE, salts + salt_size, salt_size, profiles[i].profile,
-             is_client ? ret_receive : ret_send);
+    bool is_ok =
+        SSL_export_keying_material(ssl, block, 2 * (SEC_SRTP_KEY_SIZE + salt_size), EXPORTER_LABEL,
+                                   strlen(EXPORTER_LABEL), NULL, 0, 0) == 1;
+    if (is_ok) {
+        keys_cut(block, salts, salt_size, profiles[i].profile, is_client ? ret_send : ret_receive);
+        keys_cut(block + SEC_SRTP_KEY_SIZE, salts + salt_size, salt_size, profiles[i].profile,
+                 is_client ? ret_receive : ret_send);
+    }
     OPENSSL_cleanse(block, sizeof(block));
-    return 0;
+    return is_ok ? 0 : ERR_SEC_CRYPTO;
 }
 
-/* key_block = PRF(master, "key expansion", server random + client random) (RFC 5246, 6.3). */
-static bool key_block(SSL *ssl, const EVP_MD *md, uint8_t *ret_block, size_t size)
+/* PRF(secret, "key expansion", server random + client random) (RFC 5246, 6.3). */
+static bool key_expand(SSL *ssl, const EVP_MD *md, uint8_t *secret, uint8_t *ret_block, size_t size)
 {
-    uint8_t master[MASTER_SIZE], server[RANDOM_SIZE], client[RANDOM_SIZE];
+    uint8_t server[RANDOM_SIZE], client[RANDOM_SIZE];
     char label[] = "key expansion", *digest = (char *)EVP_MD_get0_name(md);
-    if (SSL_SESSION_get_master_key(SSL_get0_session(ssl), master, sizeof(master)) != MASTER_SIZE ||
-        SSL_get_server_random(ssl, server, sizeof(server)) != RANDOM_SIZE ||
+    if (SSL_get_server_random(ssl, server, sizeof(server)) != RANDOM_SIZE ||
         SSL_get_client_random(ssl, client, sizeof(client)) != RANDOM_SIZE)
         return false;
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master, sizeof(master)),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, secret, MASTER_SIZE),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, label, sizeof(label) - 1),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, server, sizeof(server)),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, client, sizeof(client)),
@@ -82,6 +83,16 @@ static bool key_block(SSL *ssl, const EVP_MD *md, uint8_t *ret_block, size_t siz
     bool is_ok = c != NULL && EVP_KDF_derive(c, ret_block, size, params) == 1;
     EVP_KDF_CTX_free(c);
     EVP_KDF_free(kdf);
+    return is_ok;
+}
+
+/* The key block of the session; however it ends, the master secret is wiped. */
+static bool key_block(SSL *ssl, const EVP_MD *md, uint8_t *ret_block, size_t size)
+{
+    uint8_t master[MASTER_SIZE];
+    bool is_ok =
+        SSL_SESSION_get_master_key(SSL_get0_session(ssl), master, sizeof(master)) == MASTER_SIZE &&
+        key_expand(ssl, md, master, ret_block, size);
     OPENSSL_cleanse(master, sizeof(master));
     return is_ok;
 }
@@ -96,15 +107,16 @@ int sec__dtls_record_keys(SSL *ssl, bool is_client, struct sec__records *r)
         return ERR_SEC_CRYPTO;
     r->key_size = nid == NID_aes_128_gcm ? 16 : 32;
     size_t salt_size = sizeof(r->in.salt);
-    if (!key_block(ssl, SSL_CIPHER_get_handshake_digest(cipher), block,
-                   2 * (r->key_size + salt_size)))
-        return ERR_SEC_CRYPTO;
-    struct sec__record_keys *client = is_client ? &r->out : &r->in;
-    struct sec__record_keys *server = is_client ? &r->in : &r->out;
-    memcpy(client->key, block, r->key_size);
-    memcpy(server->key, block + r->key_size, r->key_size);
-    memcpy(client->salt, block + 2 * r->key_size, salt_size);
-    memcpy(server->salt, block + 2 * r->key_size + salt_size, salt_size);
+    bool is_ok = key_block(ssl, SSL_CIPHER_get_handshake_digest(cipher), block,
+                           2 * (r->key_size + salt_size));
+    if (is_ok) {
+        struct sec__record_keys *client = is_client ? &r->out : &r->in;
+        struct sec__record_keys *server = is_client ? &r->in : &r->out;
+        memcpy(client->key, block, r->key_size);
+        memcpy(server->key, block + r->key_size, r->key_size);
+        memcpy(client->salt, block + 2 * r->key_size, salt_size);
+        memcpy(server->salt, block + 2 * r->key_size + salt_size, salt_size);
+    }
     OPENSSL_cleanse(block, sizeof(block));
-    return 0;
+    return is_ok ? 0 : ERR_SEC_CRYPTO;
 }

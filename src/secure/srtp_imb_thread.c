@@ -10,21 +10,32 @@ static _Thread_local struct sec__imb *own;
 
 /* Only so that a thread that ends frees its own. */
 static pthread_key_t key;
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-static int key_err;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool is_cared_for; /* a thread's end, and the process's, will be noticed */
 
 static void imb_destroy(void *arg)
 {
     struct sec__imb *t = arg;
+    own = NULL;
     OPENSSL_cleanse(t->mgr, imb_get_mb_mgr_size());
     free(t->mgr);
     OPENSSL_cleanse(t, sizeof(*t));
     free(t);
 }
 
-static void key_create(void)
+/* The thread that ends the process, the main one, has no end of its own: its destructors of keys
+ * never run. */
+static void process_exit(void)
 {
-    key_err = pthread_key_create(&key, imb_destroy);
+    if (own == NULL)
+        return;
+    (void)pthread_setspecific(key, NULL);
+    imb_destroy(own);
+}
+
+static void care(void)
+{
+    is_cared_for = pthread_key_create(&key, imb_destroy) == 0 && atexit(process_exit) == 0;
 }
 
 bool sec__imb_is_enough(uint64_t features)
@@ -69,10 +80,10 @@ struct sec__imb *sec__imb_thread(void)
 {
     if (LIKELY(own != NULL))
         return own;
-    pthread_once(&key_once, key_create);
+    pthread_once(&once, care);
     struct sec__imb *t = calloc(1, sizeof(*t));
     IMB_MGR *mgr = sec__imb_mgr_create(0);
-    if (t == NULL || mgr == NULL || key_err != 0 || pthread_setspecific(key, t) != 0) {
+    if (t == NULL || mgr == NULL || !is_cared_for || pthread_setspecific(key, t) != 0) {
         free(mgr);
         free(t);
         return NULL;

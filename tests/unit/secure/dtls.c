@@ -149,7 +149,7 @@ static void assert_keys_agree(struct pair *p, enum sec_profile profile)
     struct sec_srtp_keys send[2], receive[2];
     for (int i = 0; i < 2; i++) {
         assert_int_equal(sec_dtls_state(p->ends[i]), SEC_DTLS_CONNECTED);
-        assert_int_equal(sec_dtls_export_keys(p->ends[i], &send[i], &receive[i]), 0);
+        assert_int_equal(sec_dtls_take_keys(p->ends[i], &send[i], &receive[i]), 0);
         assert_int_equal(send[i].profile, profile);
     }
     assert_memory_equal(&send[0], &receive[1], sizeof(send[0]));
@@ -165,7 +165,7 @@ static void test_clean_line(void **state)
     pair_init(&p, 1, 0);
     assert_int_equal(sec_dtls_start(p.ends[1], mono_now()), ERR_STATE); /* no fingerprint yet */
     fingerprints_set(&p);
-    assert_int_equal(sec_dtls_export_keys(p.ends[0], &keys, &keys), ERR_STATE);
+    assert_int_equal(sec_dtls_take_keys(p.ends[0], &keys, &keys), ERR_STATE);
     assert_int_equal(sec_dtls_send(p.ends[0], (const uint8_t *)"x", 1), ERR_STATE);
     start(&p);
     start(&p); /* again is harmless */
@@ -228,7 +228,7 @@ static void test_wrong_fingerprint(void **state)
         assert_int_equal(sec_dtls_error(p.ends[wrong]), ERR_SEC_FINGERPRINT);
         assert_int_equal(sec_dtls_error(p.ends[1 - wrong]), ERR_SEC_DTLS); /* told by an alert */
         for (int i = 0; i < 2; i++)
-            assert_int_equal(sec_dtls_export_keys(p.ends[i], &keys, &keys), ERR_STATE);
+            assert_int_equal(sec_dtls_take_keys(p.ends[i], &keys, &keys), ERR_STATE);
         pair_fini(&p);
     }
 }
@@ -381,7 +381,7 @@ static enum sec_dtls_state foreign_client(const char *profiles, bool has_cert, i
         }
     }
     enum sec_dtls_state result = sec_dtls_state(p.ends[1]);
-    *ret_export = sec_dtls_export_keys(p.ends[1], &keys, &unused);
+    *ret_export = sec_dtls_take_keys(p.ends[1], &keys, &unused);
     *ret_profile = keys.profile;
     SSL_free(ssl);
     SSL_CTX_free(ctx);
