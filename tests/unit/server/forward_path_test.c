@@ -1,14 +1,18 @@
 /*
  * Goal: on the way of a packet through a worker (received, decrypted, forwarded, encrypted, sent)
  * there is no heap allocation and no lock, and every packet arrives whole and in order; one whose
- * encryption fails is not sent. Method: a worker without its thread over real sockets, with peers
- * that have keys but no handshake; malloc and the locks of the C library are counted.
+ * encryption fails is not sent; with both profiles of SRTP, on either back end. Method: a worker
+ * without its thread over real sockets, with peers that have keys but no handshake; malloc and the
+ * locks of the C library are counted.
  */
+#include "unit/secure/backends.h"
 #include "unit/server/counted.h"
 #include "unit/server/path_bench.h"
 
 #define FRAMES_WARM 180 /* until the ring is as full as it gets */
 #define FRAMES      100
+
+static enum sec_profile profile; /* of SRTP, in this test */
 
 /* As play_frame(); returns what was counted while the worker had its turn. */
 static uint64_t play_counted(struct bench *b) ON_MEDIA
@@ -27,7 +31,7 @@ static void test_no_allocation_and_no_lock(void **state)
     (void)state;
     static struct bench b;
     role_assert_media();
-    open_bench(&b, 1);
+    open_bench_with(&b, 1, profile);
     uint64_t before = counted_calls(), counted = 0;
     void *volatile something = malloc(16);
     free(something);
@@ -52,7 +56,7 @@ static void test_failed_encryption_is_not_sent(void **state)
     (void)state;
     static struct bench b;
     role_assert_media();
-    open_bench(&b, 1);
+    open_bench_with(&b, 1, profile);
     for (int i = 0; i < 3; i++)
         play_frame(&b, VIEWERS);
     size_t before = b.viewers[7].count;
@@ -69,11 +73,30 @@ static void test_failed_encryption_is_not_sent(void **state)
     close_bench(&b);
 }
 
+static int use_gcm(void **state)
+{
+    (void)state;
+    profile = SEC_PROFILE_AEAD_AES_128_GCM;
+    return 0;
+}
+
+static int use_cm(void **state)
+{
+    (void)state;
+    profile = SEC_PROFILE_AES128_CM_HMAC_SHA1_80;
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_allocation_and_no_lock),
-        cmocka_unit_test(test_failed_encryption_is_not_sent),
+        {"test_no_allocation_and_no_lock, GCM", test_no_allocation_and_no_lock, use_gcm, NULL,
+         NULL},
+        {"test_no_allocation_and_no_lock, CM", test_no_allocation_and_no_lock, use_cm, NULL, NULL},
+        {"test_failed_encryption_is_not_sent, GCM", test_failed_encryption_is_not_sent, use_gcm,
+         NULL, NULL},
+        {"test_failed_encryption_is_not_sent, CM", test_failed_encryption_is_not_sent, use_cm, NULL,
+         NULL},
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_ON_EACH_BACKEND(tests);
 }

@@ -28,6 +28,7 @@ struct viewer {
 };
 
 struct bench {
+    enum sec_profile profile;
     struct worker *w;   /* of the publisher */
     struct worker *out; /* of the viewers; the same, or another one */
     struct udp_socket *publisher_udp, *viewers_udp;
@@ -40,10 +41,10 @@ struct bench {
     uint32_t ts;
 };
 
-static inline void make_pair(uint8_t seed, struct sec_srtp **ret_send,
+static inline void make_pair(const struct bench *b, uint8_t seed, struct sec_srtp **ret_send,
                              struct sec_srtp **ret_receive)
 {
-    struct sec_srtp_keys keys = {.profile = SEC_PROFILE_AEAD_AES_128_GCM};
+    struct sec_srtp_keys keys = {.profile = b->profile};
     memset(keys.key, seed, sizeof(keys.key));
     memset(keys.salt, seed + 1, sizeof(keys.salt));
     assert_int_equal(sec_srtp_create(&keys, SEC_SEND, ret_send), 0);
@@ -73,7 +74,7 @@ static inline void add_viewer(struct bench *b, size_t i, const struct addr *remo
     struct viewer *v = &b->viewers[i];
     struct addr own = *remote;
     own.ip[3] = (uint8_t)(1 + i); /* 127.0.0.x: all of them reach the one socket */
-    make_pair((uint8_t)(10 + i), &v->send, &v->receive);
+    make_pair(b, (uint8_t)(10 + i), &v->send, &v->receive);
     v->wp.send = v->send;
     add_peer(b->out, &v->wp, (sfu_peer_id)(100 + i), &own);
     const struct sfu_sub_config sub = {.sub = (sfu_sub_id)(1 + i),
@@ -116,10 +117,11 @@ static inline void open_worker(uint8_t index, uint8_t count, struct worker **ret
     (*ret_worker)->now = mono_now();
 }
 
-static inline void open_bench(struct bench *b, uint8_t workers)
+static inline void open_bench_with(struct bench *b, uint8_t workers, enum sec_profile profile)
 {
     const struct addr any = {0};
     memset(b, 0, sizeof(*b));
+    b->profile = profile;
     open_worker(0, workers, &b->w);
     b->out = b->w;
     if (workers == 2) {
@@ -128,8 +130,8 @@ static inline void open_bench(struct bench *b, uint8_t workers)
     }
     assert_int_equal(udp_open(&any, 0, &b->publisher_udp), 0);
     assert_int_equal(udp_open(&any, 0, &b->viewers_udp), 0);
-    make_pair(1, &b->publisher_send, &b->publisher_receive);
-    make_pair(2, &b->reports_send, &b->reports_receive);
+    make_pair(b, 1, &b->publisher_send, &b->publisher_receive);
+    make_pair(b, 2, &b->reports_send, &b->reports_receive);
     b->publisher.receive = b->publisher_receive;
     b->publisher.send = b->reports_send;
     struct addr remote = local(b->publisher_udp), worker = local(b->w->udp);
@@ -151,6 +153,11 @@ static inline void open_bench(struct bench *b, uint8_t workers)
     remote = local(b->viewers_udp);
     for (size_t i = 0; i < VIEWERS; i++)
         add_viewer(b, i, &remote);
+}
+
+static inline void open_bench(struct bench *b, uint8_t workers)
+{
+    open_bench_with(b, workers, SEC_PROFILE_AEAD_AES_128_GCM);
 }
 
 static inline void forget_peer(struct worker *w, struct worker_peer *wp)
