@@ -17,6 +17,7 @@
 #include "rtp/seq.h"
 #include "rtp/sr.h"
 #include "rtp/types.h"
+#include "secure/srtp.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -85,6 +86,7 @@ struct client_config {
     uint8_t video_sections;
     bool has_data;         /* open the data channels */
     bool is_tcp_only;      /* ICE-TCP */
+    enum sec_profile srtp; /* offered alone; NONE: both, as browsers do */
     bool is_insecure;      /* wss: accept any certificate */
     bool may_reconnect;    /* resume, or join anew, after a lost connection */
     mono_us reconnect_max; /* give up after this; 0 = never */

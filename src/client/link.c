@@ -185,6 +185,7 @@ static int make_peer(struct client *c, const struct sdp_transport *remote, mono_
         .dtls_role = is_dtls_client ? PEER_DTLS_CLIENT : PEER_DTLS_SERVER,
         .cert = c->hub->cert,
         .rng = &c->hub->rng,
+        .srtp = c->config.srtp,
     };
     memcpy(config.local_ufrag, l->ufrag, sizeof(config.local_ufrag));
     memcpy(config.local_pwd, l->pwd, sizeof(config.local_pwd));
