@@ -11,8 +11,8 @@
 
 /*
  * WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) over HTTP: POST an offer, PATCH ICE fragments and
- * DELETE at the address that came back. The address is the secret that owns the session, so that a
- * token that ran out meanwhile does not keep a client from ending it.
+ * DELETE at the address that came back. The address is the secret that owns the session; a token
+ * beside it may be missing, but not wrong.
  */
 
 #define OFFER_SIZE_MAX (64u << 10)
@@ -101,6 +101,11 @@ static void send_reply(struct http_exchange *ex, struct signal_whip_reply *reply
     free(reply->body);
 }
 
+static const char *authorization_of(const struct http_request *request)
+{
+    return request->authorization[0] != '\0' ? request->authorization : NULL;
+}
+
 static void open_session(struct http_server *h, const struct http_request *request,
                          struct http_exchange *ex, bool is_viewer)
 {
@@ -115,11 +120,10 @@ static void open_session(struct http_server *h, const struct http_request *reque
     struct signal_whip_request whip = {.is_viewer = is_viewer,
                                        .room = request->params[0],
                                        .participant = participant,
+                                       .authorization = authorization_of(request),
                                        .query = request->query,
                                        .offer = request->body,
                                        .offer_size = request->body_size};
-    if (request->authorization[0] != '\0')
-        whip.authorization = request->authorization;
     struct signal_whip_reply reply;
     signal_whip_open(h->config.signal, &whip, mono_now(), wall_now(), &reply);
     if (reply.status == 201) {
@@ -148,9 +152,13 @@ static void patch_session(void *user, const struct http_request *request, struct
     struct http_server *h = user;
     if (!check_body(ex, request, type_frag, FRAG_SIZE_MAX))
         return;
+    const struct signal_whip_change change = {.id = request->params[0],
+                                              .authorization = authorization_of(request),
+                                              .if_match = request->if_match,
+                                              .frag = request->body,
+                                              .frag_size = request->body_size};
     struct signal_whip_reply reply;
-    signal_whip_patch(h->config.signal, request->params[0], request->if_match, request->body,
-                      request->body_size, mono_now(), wall_now(), &reply);
+    signal_whip_patch(h->config.signal, &change, mono_now(), wall_now(), &reply);
     send_reply(ex, &reply, type_frag);
     http__signal_input(h);
 }
@@ -158,8 +166,10 @@ static void patch_session(void *user, const struct http_request *request, struct
 static void delete_session(void *user, const struct http_request *request, struct http_exchange *ex)
 {
     struct http_server *h = user;
+    const struct signal_whip_change change = {.id = request->params[0],
+                                              .authorization = authorization_of(request)};
     struct signal_whip_reply reply;
-    signal_whip_close(h->config.signal, request->params[0], mono_now(), wall_now(), &reply);
+    signal_whip_close(h->config.signal, &change, mono_now(), wall_now(), &reply);
     send_reply(ex, &reply, NULL);
     http__signal_input(h);
 }

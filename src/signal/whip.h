@@ -36,6 +36,15 @@ struct signal_whip_request {
     size_t offer_size;
 };
 
+/* What is asked of a session that is there. */
+struct signal_whip_change {
+    const char *id;            /* its secret */
+    const char *authorization; /* header value or NULL: the secret alone has to do */
+    const char *if_match;      /* the rest: of a fragment only */
+    const void *frag;
+    size_t frag_size;
+};
+
 /* For a Link header with rel="ice-server". */
 struct signal_whip_ice_server {
     char url[256];
@@ -57,14 +66,17 @@ struct signal_whip_reply {
 void signal_whip_open(struct signal *s, const struct signal_whip_request *request, mono_us now,
                       wall_ms wall, struct signal_whip_reply *ret_reply);
 /*
+ * Changes and ends need no token (the id is a secret), but one that is there has to be good, 401,
+ * and the session's own, 403. It may have run out since the session began.
+ *
  * A fragment of the client's ICE side. `if_match` "*": ICE starts anew, 200 with our side; an ETag:
  * more candidates, 204. 400, 404, 409 (the fragment is of another ICE session, or no new one), 412,
  * 428, 429.
  */
-void signal_whip_patch(struct signal *s, const char *id, const char *if_match, const void *frag,
-                       size_t size, mono_us now, wall_ms wall, struct signal_whip_reply *ret_reply);
+void signal_whip_patch(struct signal *s, const struct signal_whip_change *change, mono_us now,
+                       wall_ms wall, struct signal_whip_reply *ret_reply);
 /* Ends the session: 200, or 404 when there is none (any more). */
-void signal_whip_close(struct signal *s, const char *id, mono_us now, wall_ms wall,
-                       struct signal_whip_reply *ret_reply);
+void signal_whip_close(struct signal *s, const struct signal_whip_change *change, mono_us now,
+                       wall_ms wall, struct signal_whip_reply *ret_reply);
 
 #endif

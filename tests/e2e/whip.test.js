@@ -179,6 +179,10 @@ test('trickled candidates, and what is wrong with a PATCH', async () => {
   assert.equal(await patch(frag(ufrag), { 'if-match': session.etag, 'content-type': 'text/plain' }), 415);
   assert.equal(await patch('a=x\r\n'.repeat(4000)), 413);
   assert.equal(await patch(frag(ufrag), undefined, `${server.http}/whip/sessions/${'x'.repeat(32)}`), 404);
+  // A token is not needed beside the address, but a wrong one is refused.
+  const wrong = { authorization: 'Bearer wrong' };
+  assert.equal(await patch(frag(ufrag), { 'if-match': session.etag, ...wrong }), 401);
+  assert.equal((await fetch(session.location, { method: 'DELETE', headers: wrong })).status, 401);
   await connected(page, 'studio'); // none of it disturbed the session
 });
 

@@ -292,25 +292,29 @@ void signal_whip_open(struct signal *s, const struct signal_whip_request *reques
     ret_reply->ice_server_count = 2;
 }
 
-void signal_whip_patch(struct signal *s, const char *id, const char *if_match, const void *frag,
-                       size_t size, mono_us now, wall_ms wall, struct signal_whip_reply *ret_reply)
+void signal_whip_patch(struct signal *s, const struct signal_whip_change *change, mono_us now,
+                       wall_ms wall, struct signal_whip_reply *ret_reply)
 {
     char text[256];
+    const char *match = change->if_match;
     (void)s;
-    (void)frag;
     (void)now;
     (void)wall;
-    snprintf(text, sizeof(text), "id=%s match=%s size=%zu", id, if_match, size);
-    fill_whip(ret_reply, strcmp(if_match, "*") == 0 ? 200 : if_match[0] == '\0' ? 428 : 412, text);
+    snprintf(text, sizeof(text), "id=%s match=%s %s size=%zu", change->id, match,
+             change->authorization != NULL ? change->authorization : "-", change->frag_size);
+    fill_whip(ret_reply, strcmp(match, "*") == 0 ? 200 : match[0] == '\0' ? 428 : 412, text);
     if (ret_reply->status == 200)
         strcpy(ret_reply->etag, "\"second\"");
 }
 
-void signal_whip_close(struct signal *s, const char *id, mono_us now, wall_ms wall,
-                       struct signal_whip_reply *ret_reply)
+void signal_whip_close(struct signal *s, const struct signal_whip_change *change, mono_us now,
+                       wall_ms wall, struct signal_whip_reply *ret_reply)
 {
     (void)s;
     (void)now;
     (void)wall;
-    fill_whip(ret_reply, strcmp(id, "session1") == 0 ? 200 : 404, "");
+    if (change->authorization != NULL && strcmp(change->authorization, "Bearer t") != 0)
+        fill_whip(ret_reply, 401, change->authorization);
+    else
+        fill_whip(ret_reply, strcmp(change->id, "session1") == 0 ? 200 : 404, "");
 }

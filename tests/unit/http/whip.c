@@ -61,12 +61,20 @@ static void statuses(void **state)
         {"GET", "/whip/r1", "", NULL, 405, NULL},
         {"PUT", "/whep/r1", SDP, "v=0", 405, NULL},
         {"PATCH", "/whip/sessions/s1", FRAG "If-Match: \"e\"\r\n", "a=x", 412,
-         "id=s1 match=\"e\" size=3"},
-        {"PATCH", "/whep/sessions/s1", FRAG "If-Match: *\r\n", "a=x", 200, "id=s1 match=* size=3"},
-        {"PATCH", "/whip/sessions/s1", FRAG, "a=x", 428, "id=s1 match= size=3"},
+         "id=s1 match=\"e\" - size=3"},
+        {"PATCH", "/whep/sessions/s1", FRAG "If-Match: *\r\n", "a=x", 200,
+         "id=s1 match=* - size=3"},
+        {"PATCH", "/whip/sessions/s1", FRAG "Authorization: Bearer t\r\n", "a=x", 428,
+         "id=s1 match= Bearer t size=3"},
+        {"PATCH", "/whep/sessions/s1", FRAG "Authorization: Bearer t\r\n", "a=x", 428,
+         "id=s1 match= Bearer t size=3"},
         {"PATCH", "/whip/sessions/s1", SDP, "a=x", 415, NULL},
         {"DELETE", "/whip/sessions/session1", "", NULL, 200, ""},
         {"DELETE", "/whep/sessions/session1", "", NULL, 200, ""},
+        {"DELETE", "/whip/sessions/session1", "Authorization: Bearer t\r\n", NULL, 200, ""},
+        {"DELETE", "/whip/sessions/session1", "Authorization: Bearer x\r\n", NULL, 401, "Bearer x"},
+        {"DELETE", "/whep/sessions/session1", "Authorization: Basic eA==\r\n", NULL, 401,
+         "Basic eA=="},
         {"DELETE", "/whip/sessions/s1", "", NULL, 404, NULL},
         {"DELETE", "/whip/r1", "", NULL, 405, NULL},
     };
@@ -107,6 +115,9 @@ static void headers(void **state)
     assert_string_equal(response_header(&r, "www-authenticate"), "Bearer");
     assert_string_equal(response_header(&r, "content-type"), "text/plain; charset=utf-8");
     assert_null(response_header(&r, "location"));
+    response_free(&r);
+    ask("DELETE", "/whep/sessions/session1", "Authorization: Bearer x\r\n", NULL, &r);
+    assert_string_equal(response_header(&r, "www-authenticate"), "Bearer");
     response_free(&r);
     ask("POST", "/whip/r1?status=503", SDP, "v=0", &r);
     assert_string_equal(response_header(&r, "retry-after"), "2");

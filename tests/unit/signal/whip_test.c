@@ -98,22 +98,41 @@ static int whep(struct client *c)
     return post(c, true, "", "");
 }
 
+/* With this Authorization, NULL = none. */
+static int patch_as(const char *authorization, const char *id, const char *if_match,
+                    const char *frag)
+{
+    const struct signal_whip_change change = {.id = id,
+                                              .authorization = authorization,
+                                              .if_match = if_match,
+                                              .frag = frag,
+                                              .frag_size = strlen(frag)};
+    forget_reply();
+    signal_whip_patch(w.signal, &change, w.now, w.wall, &reply);
+    world_settle(&w);
+    return reply.status;
+}
+
 static int patch(const char *id, const char *if_match, const char *frag)
 {
+    return patch_as(NULL, id, if_match, frag);
+}
+
+static int hang_up_as(const char *authorization, const char *id)
+{
+    char copy[64]; /* it may be the reply's own */
+    snprintf(copy, sizeof(copy), "%s", id);
     forget_reply();
-    signal_whip_patch(w.signal, id, if_match, frag, strlen(frag), w.now, w.wall, &reply);
+    signal_whip_close(w.signal,
+                      &(struct signal_whip_change){.id = copy, .authorization = authorization},
+                      w.now, w.wall, &reply);
     world_settle(&w);
     return reply.status;
 }
 
 static int hang_up(const char *id)
 {
-    char copy[64]; /* it may be the reply's own */
-    snprintf(copy, sizeof(copy), "%s", id);
-    forget_reply();
-    signal_whip_close(w.signal, copy, w.now, w.wall, &reply);
-    world_settle(&w);
-    return reply.status;
+    return hang_up_as(NULL, id);
 }
 
 static struct thing *sub_of_kind(uint8_t kind)
@@ -450,6 +469,75 @@ static void refusals(void **state)
     tear_down();
 }
 
+/* free() it. */
+static char *bearer_of(const struct client *c, const char *identity, const char *room,
+                       int64_t ttl_s)
+{
+    struct token_claims claims = c->claims; /* its texts stay the client's */
+    char *token, *bearer;
+    snprintf(claims.grants.identity, sizeof(claims.grants.identity), "%s", identity);
+    snprintf(claims.grants.room, sizeof(claims.grants.room), "%s", room);
+    assert_int_equal(token_sign(w.config.keys, 1, &claims, ttl_s, w.wall, &token), 0);
+    size_t size = strlen(token) + sizeof("Bearer ");
+    bearer = malloc(size);
+    assert_non_null(bearer);
+    snprintf(bearer, size, "Bearer %s", token);
+    free(token);
+    return bearer;
+}
+
+/* A token is not needed beside the session's address; a wrong one is refused, and nothing happens.
+ */
+static void tokens_of_sessions(void **state)
+{
+    (void)state;
+    set_up(1);
+    struct client *c = new_publisher("anna"), *viewer = new_viewer("anna");
+    char *old = bearer_of(c, "anna", "r1", 1);
+    world_advance(&w, MONO_S(1 + TOKEN_LEEWAY_S + 1));
+    char *own = bearer_of(c, "anna", "r1", 60), *other = bearer_of(c, "bert", "r1", 3600);
+    char *elsewhere = bearer_of(c, "anna", "r2", 3600), *forged = bearer_of(c, "anna", "r1", 3600);
+    char *last = forged + strlen(forged) - 2; /* of the very last character not all bits count */
+    *last = *last == 'A' ? 'B' : 'A';
+    const struct {
+        const char *authorization;
+        int status; /* 0: it is good */
+    } rows[] = {{NULL, 0},      {own, 0},         {old, 401},       {forged, 401},
+                {other, 403},   {elsewhere, 403}, {"Bearer ", 401}, {"Bearer x.y.z", 401},
+                {"Basic", 401}, {own + 7, 401}};
+    for (size_t i = 0; i < 2 * ARRAY_COUNT(rows); i++) {
+        bool is_viewer = i >= ARRAY_COUNT(rows);
+        const char *authorization = rows[i % ARRAY_COUNT(rows)].authorization;
+        int status = rows[i % ARRAY_COUNT(rows)].status;
+        char id[64], etag[SIGNAL_WHIP_ETAG_SIZE];
+        assert_int_equal(is_viewer ? whep(viewer) : whip(c), 201);
+        strcpy(id, reply.id);
+        strcpy(etag, reply.etag);
+        uint32_t restarts = w.command_counts[MEDIA_PEER_LOCAL];
+        const char *frag = is_viewer ? FRAG("uf20") : FRAG("uf10");
+        assert_int_equal(patch_as(authorization, id, etag, frag), status ? status : 204);
+        assert_int_equal(patch_as(authorization, id, "*", FRAG("new0")), status ? status : 200);
+        assert_int_equal(w.command_counts[MEDIA_PEER_LOCAL], restarts + (status == 0));
+        assert_int_equal(hang_up_as(authorization, id), status ? status : 200);
+        assert_int_equal(world_count(&w, THING_PEER), status ? 1 : 0);
+        assert_int_equal(hang_up(id), status ? 200 : 404);
+    }
+    /* It ran out while the session lasted. */
+    assert_int_equal(whip(c), 201);
+    char id[64];
+    strcpy(id, reply.id);
+    world_advance(&w, MONO_S(60 + TOKEN_LEEWAY_S + 1));
+    assert_int_equal(patch_as(old, id, "*", FRAG("new0")), 401);
+    assert_int_equal(patch_as(own, id, "*", FRAG("new0")), 200);
+    assert_int_equal(hang_up_as(own, id), 200);
+    free(old);
+    free(own);
+    free(other);
+    free(elsewhere);
+    free(forged);
+    tear_down();
+}
+
 static void rates(void **state)
 {
     (void)state;
@@ -566,6 +654,7 @@ int main(void)
         cmocka_unit_test(lost_line_is_held),
         cmocka_unit_test(identity_is_taken_over),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(tokens_of_sessions),
         cmocka_unit_test(rates),
         cmocka_unit_test(room_limit),
         cmocka_unit_test(rules_hold),
