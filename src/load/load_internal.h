@@ -4,8 +4,8 @@
 /* Shared inside load/ only: the parts of one run. One thread owns everything. */
 
 #include "load/clip.h"
-#include "load/hist.h"
 #include "load/load.h"
+#include "load/measure.h"
 #include "load/watch.h"
 #include "load/wire.h"
 
@@ -334,16 +334,6 @@ uint64_t load__protobuf_number(const uint8_t *data, size_t size, uint32_t outer,
 
 /* ---- client.c: one participant ---- */
 
-/* What a joining subscriber gets to, in this order; a target may leave some out. */
-enum load_step {
-    LOAD_STEP_DESCRIPTION, /* the server's first answer or offer is here */
-    LOAD_STEP_PATH,        /* ICE has selected a pair */
-    LOAD_STEP_KEYS,        /* DTLS is done */
-    LOAD_STEP_PACKET,      /* the first packet of the picture (without pictures: of the sound) */
-    LOAD_STEP_PICTURE,     /* the first whole decodable picture (or that packet): it has joined */
-    LOAD_STEP_COUNT_
-};
-
 enum load_state { LOAD_IDLE, LOAD_JOINING, LOAD_JOINED, LOAD_FAILED, LOAD_LEFT };
 
 struct load_client {
@@ -394,29 +384,7 @@ char *load__client_token(struct load_client *c, const char *suffix);
 /* Asks the server for a lesson in each room. */
 MUST_CHECK int load__lessons_make(struct load_run *run);
 
-/* ---- what is counted; reset when measuring begins ---- */
-
-struct load_measure {
-    uint64_t packets, bytes, datagram_bytes; /* received, authenticated; bytes of RTP */
-    uint64_t hidden;     /* of the packets: not decrypted, so not authenticated either */
-    uint64_t site_bytes; /* of the datagrams to far sites of a lesson */
-    uint64_t delivered;  /* packets of media, each once */
-    uint64_t lost, lost_video, duplicates, recovered, rtx_packets;
-    uint64_t dropped; /* by us, on purpose */
-    uint64_t auth_failures, replays, malformed, unknown_ssrc, unstamped;
-    uint64_t frames, keyframes, frames_broken, freezes, freeze_us;
-    uint64_t nacks_sent, nack_seqs_sent, plis_sent, rtcp_in;
-    uint64_t sent_packets, sent_bytes, sent_frames, late_frames, send_failures;
-    uint64_t nacks_got, resent, plis_got, keyframes_sent;
-    uint64_t kernel_drops;
-    uint64_t joins, failures;
-    struct load_hist delay, recovery, lateness, join_us;
-    struct load_hist backlog;   /* from the kernel's receipt to our handling */
-    struct load_hist start_age; /* of packets sent before the stream began for its receiver */
-    struct load_hist steps[LOAD_STEP_COUNT_];
-};
-
-/* ---- run.c ---- */
+/* ---- phases.c, run.c ---- */
 
 enum load_phase {
     LOAD_PHASE_PUBLISHERS,
@@ -458,7 +426,7 @@ struct load_run {
     char trouble[LOAD_TEXT_SIZE]; /* why nobody can join; "" = none */
     uint32_t number;              /* of this run, at random */
     enum load_phase phase;
-    mono_us phase_at, next_join_at;
+    mono_us phase_at, next_join_at, progress_at;
     bool is_measuring;
     mono_us measured_us;
     struct load_measure m;
@@ -469,6 +437,30 @@ struct load_run {
     bool is_limited;
     char limits[LOAD_TEXT_SIZE]; /* what says that the generator is the limit */
 };
+
+/* Runs it from its first phase to its last. */
+void load__drive(struct load_run *run);
+
+/* ---- clips.c: what publishers send ---- */
+
+/* Negative errno, ERR_MALFORMED: standard error has said which. */
+MUST_CHECK int load__clips_open(struct load_run *run);
+void load__clips_close(struct load_run *run);
+
+/* ---- roster.c: who takes part ---- */
+
+/* Makes run->clients, in the order in which they join. -ENOMEM. */
+MUST_CHECK int load__roster_make(struct load_run *run);
+
+/* ---- progress.c ---- */
+
+#define LOAD_PROGRESS_SIZE 128
+
+/* One line: how much of the phase is over, and who has joined. Fills and returns `buf`. */
+const char *load__progress_bar(const struct load_run *run, mono_us now, char *buf, size_t size);
+/* On standard error when it is time: the bar of a terminal, or a line. */
+void load__progress_show(struct load_run *run, mono_us now);
+void load__progress_clear(const struct load_run *run);
 
 /* ---- join.c: who begins when, and who has taken too long ---- */
 
