@@ -28,7 +28,8 @@ static double phase_share(const struct load_run *run, mono_us now)
 const char *load__progress_bar(const struct load_run *run, mono_us now, char *buf, size_t size)
 {
     char bar[BAR_WIDTH + 1];
-    double share = TK_MIN(phase_share(run, now), 1.0);
+    /* Looked at late, or as of before the phase began: reading memory maps takes its time. */
+    double share = TK_MIN(TK_MAX(phase_share(run, now), 0.0), 1.0);
     int filled = (int)(share * BAR_WIDTH);
     for (int i = 0; i < BAR_WIDTH; i++)
         bar[i] = i < filled ? '#' : '.';
