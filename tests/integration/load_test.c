@@ -3,6 +3,7 @@
  * what is lost on purpose is asked for and comes again; who cannot join makes it fail, with words.
  * Method: server and load generator as child processes, the figures from its JSON.
  */
+#include "integration/generator.h"
 #include "integration/process.h"
 
 #include "base/attrs.h"
@@ -22,17 +23,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ARGS_MAX 40
-
 static struct it_server server;
-static char json_path[128], error_path[128];
 
 static int start_server(void **state)
 {
     (void)state;
     it_server_start(&server);
-    snprintf(json_path, sizeof(json_path), "%s/load.json", server.folder);
-    snprintf(error_path, sizeof(error_path), "%s/load.err", server.folder);
     return 0;
 }
 
@@ -43,56 +39,14 @@ static int stop_server(void **state)
     return 0;
 }
 
-static pid_t start_load(uint16_t port, const char *const *more)
-{
-    char url[64];
-    snprintf(url, sizeof(url), "ws://127.0.0.1:%u", port);
-    const char *args[ARGS_MAX] = {IT_PROGRAM,  "load", "--url",          url, "--json", json_path,
-                                  "--warm-up", "1",    "--join-timeout", "30"};
-    size_t count = 10;
-    for (; *more != NULL; more++)
-        args[count++] = *more;
-    unlink(json_path);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        if (freopen("/dev/null", "w", stdout) == NULL || freopen(error_path, "w", stderr) == NULL)
-            _exit(126);
-        execv(IT_PROGRAM, (char **)(uintptr_t)args);
-        _exit(127);
-    }
-    return pid;
-}
-
-static int wait_for(pid_t pid)
-{
-    int status = 0;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
-}
-
-/* The report; a failed run shows what it said. */
 static json_t *run_load(const char *const *more)
 {
-    char text[2048];
-    int code = wait_for(start_load(server.http_port, more));
-    FILE *f = fopen(error_path, "r");
-    assert_non_null(f);
-    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
-    fclose(f);
-    if (code != 0)
-        print_error("tongke load left %d: %s\n", code, text);
-    assert_int_equal(code, 0);
-    json_t *report = json_load_file(json_path, 0, NULL);
-    assert_non_null(report);
-    return report;
+    return it_load_run(&server, more);
 }
 
-static json_int_t figure(const json_t *report, const char *part, const char *name)
+static int run_badly(const char *const *more)
 {
-    const json_t *value = json_object_get(json_object_get(report, part), name);
-    assert_non_null(value);
-    return json_integer_value(value);
+    return it_load_wait(it_load_start(&server, more));
 }
 
 static void check_counts(const json_t *report, json_int_t subscribers)
@@ -101,11 +55,11 @@ static void check_counts(const json_t *report, json_int_t subscribers)
                                         "lost",          "duplicates",    "unknown_ssrc",
                                         "unstamped",     "frames_broken", "send_failures"};
     for (size_t i = 0; i < ARRAY_COUNT(zeros); i++)
-        if (figure(report, "media", zeros[i]) != 0)
-            fail_msg("%s is %lld", zeros[i], (long long)figure(report, "media", zeros[i]));
+        if (it_load_figure(report, "media", zeros[i]) != 0)
+            fail_msg("%s is %lld", zeros[i], (long long)it_load_figure(report, "media", zeros[i]));
     double seconds = json_real_value(json_object_get(report, "measured_s"));
-    double frames = (double)figure(report, "media", "frames");
-    assert_int_equal(figure(report, "join", "joined"), subscribers + 1);
+    double frames = (double)it_load_figure(report, "media", "frames");
+    assert_int_equal(it_load_figure(report, "join", "joined"), subscribers + 1);
     /* Nothing is lost or broken; of 30 a second to each, a busy machine may send some late. */
     assert_true(frames > 15.0 * seconds * (double)subscribers);
     assert_true(frames < 40.0 * seconds * (double)subscribers);
@@ -116,7 +70,7 @@ static void check_clean(const json_t *report, json_int_t subscribers)
     check_counts(report, subscribers);
     const json_t *delay = json_object_get(json_object_get(report, "media"), "delay");
     assert_int_equal(json_integer_value(json_object_get(delay, "count")),
-                     figure(report, "media", "delivered"));
+                     it_load_figure(report, "media", "delivered"));
 }
 
 static void test_single(void **state)
@@ -166,10 +120,10 @@ static void test_storm(void **state)
     json_t *report = run_load((const char *const[]){"--subscribers", "10", "--join-storm", "30",
                                                     "--storm-seconds", "1", "--duration", "3",
                                                     "--room", "storm", NULL});
-    assert_int_equal(figure(report, "join", "joined"), 41);
-    assert_int_equal(figure(report, "media", "unknown_ssrc"), 0);
-    assert_int_equal(figure(report, "media", "plis_sent"), 0);
-    assert_int_equal(figure(report, "media", "lost"), 0);
+    assert_int_equal(it_load_figure(report, "join", "joined"), 41);
+    assert_int_equal(it_load_figure(report, "media", "unknown_ssrc"), 0);
+    assert_int_equal(it_load_figure(report, "media", "plis_sent"), 0);
+    assert_int_equal(it_load_figure(report, "media", "lost"), 0);
     check_steps(report, 30);
     json_decref(report);
 }
@@ -183,8 +137,8 @@ static void test_shared_and_sampled(void **state)
         run_load((const char *const[]){"--subscribers", "20", "--duration", "3", "--bind",
                                        "127.16.0.0/16", "--check", "10", "--room", "many", NULL});
     double share = json_real_value(json_object_get(report, "checked_share"));
-    json_int_t delivered = figure(report, "media", "delivered");
-    json_int_t hidden = figure(report, "media", "hidden");
+    json_int_t delivered = it_load_figure(report, "media", "delivered");
+    json_int_t hidden = it_load_figure(report, "media", "hidden");
     assert_true(share > 0.08 && share < 0.13);
     assert_true(hidden > delivered * 85 / 100 && hidden < delivered * 92 / 100);
     check_counts(report, 20);
@@ -200,11 +154,11 @@ static void test_loss_of_hidden_is_repaired(void **state)
     json_t *report = run_load((const char *const[]){
         "--subscribers", "6", "--duration", "3", "--video", "--loss", "3", "--dual", "--bind",
         "127.16.0.0/16", "--check", "10", "--room", "lossy-many", NULL});
-    json_int_t dropped = figure(report, "media", "dropped_on_purpose");
+    json_int_t dropped = it_load_figure(report, "media", "dropped_on_purpose");
     assert_true(dropped > 20);
-    assert_true(figure(report, "media", "hidden") > 100);
-    assert_true(figure(report, "media", "recovered") > dropped * 7 / 10);
-    assert_true(figure(report, "media", "lost") <= dropped * 3 / 10);
+    assert_true(it_load_figure(report, "media", "hidden") > 100);
+    assert_true(it_load_figure(report, "media", "recovered") > dropped * 7 / 10);
+    assert_true(it_load_figure(report, "media", "lost") <= dropped * 3 / 10);
     json_decref(report);
 }
 
@@ -214,13 +168,13 @@ static void test_loss_is_repaired(void **state)
     json_t *report =
         run_load((const char *const[]){"--subscribers", "6", "--duration", "3", "--video", "--loss",
                                        "3", "--lossy-share", "50", "--room", "lossy", NULL});
-    json_int_t dropped = figure(report, "media", "dropped_on_purpose");
-    json_int_t recovered = figure(report, "media", "recovered");
+    json_int_t dropped = it_load_figure(report, "media", "dropped_on_purpose");
+    json_int_t recovered = it_load_figure(report, "media", "recovered");
     assert_true(dropped > 10);
-    assert_true(figure(report, "media", "nacks_sent") > 5);
+    assert_true(it_load_figure(report, "media", "nacks_sent") > 5);
     /* Nearly all come again; some of the last are still on their way at the end. */
     assert_true(recovered > dropped * 7 / 10);
-    assert_true(figure(report, "media", "lost") <= dropped * 3 / 10);
+    assert_true(it_load_figure(report, "media", "lost") <= dropped * 3 / 10);
     json_decref(report);
 }
 
@@ -230,8 +184,8 @@ static void test_lesson(void **state)
     json_t *report = run_load((const char *const[]){"--lesson", "2", "--duration", "1", NULL});
     const json_t *media = json_object_get(report, "media");
     double bps = json_real_value(json_object_get(media, "site_downlink_bps"));
-    assert_int_equal(figure(report, "join", "joined"), 3);
-    assert_int_equal(figure(report, "media", "lost"), 0);
+    assert_int_equal(it_load_figure(report, "join", "joined"), 3);
+    assert_int_equal(it_load_figure(report, "media", "lost"), 0);
     assert_true(bps > 1000000 && bps < 2500000); /* the lecture in full, and nothing else */
     json_decref(report);
 }
@@ -240,36 +194,26 @@ static void test_refusal_is_told(void **state)
 {
     (void)state;
     char text[512];
-    assert_int_equal(
-        wait_for(start_load(server.http_port, (const char *const[]){"--secret", "wrong", NULL})),
-        1);
-    FILE *f = fopen(error_path, "r");
-    assert_non_null(f);
-    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
-    fclose(f);
+    assert_int_equal(run_badly((const char *const[]){"--secret", "wrong", NULL}), 1);
+    it_load_error(&server, text, sizeof(text));
     assert_non_null(strstr(text, "publisher-0 in room load: signalling: refused: HTTP/1.1 401"));
-    assert_int_equal(wait_for(start_load(1, (const char *const[]){NULL})), 1); /* nobody there */
-    assert_int_equal(
-        wait_for(start_load(server.http_port, (const char *const[]){"--layers", "4", NULL})), 2);
-    assert_int_equal(
-        wait_for(start_load(server.http_port, (const char *const[]){"--check", "0", NULL})), 2);
-    assert_int_equal(wait_for(start_load(server.http_port,
-                                         (const char *const[]){"--bind", "127.16.0.0/31", NULL})),
-                     2);
+    assert_int_equal(run_badly((const char *const[]){"--url", "ws://127.0.0.1:1", NULL}), 1);
+    assert_int_equal(run_badly((const char *const[]){"--layers", "4", NULL}), 2);
+    assert_int_equal(run_badly((const char *const[]){"--check", "0", NULL}), 2);
+    assert_int_equal(run_badly((const char *const[]){"--bind", "127.16.0.0/31", NULL}), 2);
 }
 
 static void test_stop_reports(void **state)
 {
     (void)state;
-    pid_t pid = start_load(server.http_port,
-                           (const char *const[]){"--subscribers", "1", "--warm-up", "0",
-                                                 "--duration", "60", "--room", "stop", NULL});
+    pid_t pid =
+        it_load_start(&server, (const char *const[]){"--subscribers", "1", "--warm-up", "0",
+                                                     "--duration", "60", "--room", "stop", NULL});
     sleep(4);
     kill(pid, SIGINT);
-    assert_int_equal(wait_for(pid), 0);
-    json_t *report = json_load_file(json_path, 0, NULL);
-    assert_non_null(report);
-    assert_true(figure(report, "media", "delivered") > 0);
+    assert_int_equal(it_load_wait(pid), 0);
+    json_t *report = it_load_report(&server);
+    assert_true(it_load_figure(report, "media", "delivered") > 0);
     json_decref(report);
 }
 
