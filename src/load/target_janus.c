@@ -316,6 +316,8 @@ static void on_message(void *user, uint8_t *data, size_t size, mono_us now)
         on_trickle(s, m, now);
     } else if (strcmp(kind, "hangup") == 0) {
         load__client_fail(s->link->client, "Janus hung up");
+    } else if (strcmp(kind, "timeout") == 0) {
+        load__client_fail(s->link->client, "Janus has given the session up");
     }
     json_decref(m);
 }
