@@ -61,7 +61,7 @@ struct udp_socket {
     int either_fd;         /* readable when either family's `fd` is; negative with one family */
     int either_patient_fd; /* the same of what can wait */
     int patient_err;       /* why nothing has a `patient_fd`; 0: every family that is there has */
-    bool has_gso;
+    int gso_err, gro_err;  /* why the kernel does not cut, or join, runs; 0: it does */
     uint16_t port;
 
     /* The batch being read: message `in_at` from byte `in_offset`. */

@@ -5,8 +5,9 @@
  * UDP in batches. In: recvmmsg with GRO; a batch is read into the socket's own buffers and its
  * datagrams are walked in place. Out: the caller takes room, writes datagrams, appends them;
  * consecutive datagrams of equal size to one destination become one GSO message, a shorter last one
- * closes the run; flush sends everything in one sendmmsg. Where the kernel refuses GSO the
- * datagrams leave one by one. One thread per socket.
+ * closes the run; flush sends everything in one sendmmsg. A run that the kernel refuses leaves one
+ * by one: one whose datagrams are longer than its path takes whole, or every run from then on where
+ * the device cannot cut. One thread per socket.
  *
  * One port in both address families where the machine has them, each with sockets of its own: IPv4
  * through an IPv6 socket costs 0.1 us more per message, of 1.3 to 1.9.
@@ -45,7 +46,8 @@ struct udp_path {
 struct udp_stats {
     uint64_t datagrams_in, bytes_in, recv_calls;
     uint64_t datagrams_out, bytes_out, messages_out, send_calls;
-    uint64_t send_drops; /* the socket buffer was full, or the destination unreachable */
+    uint64_t runs_refused; /* by the kernel: their datagrams left one by one */
+    uint64_t send_drops;   /* the socket buffer was full, or the destination unreachable */
 };
 
 /* What waits in the kernel's queues, and what was dropped because they were full. */
@@ -70,6 +72,10 @@ void udp_close(struct udp_socket *s); /* NULL is a no-op */
 int udp_fd(const struct udp_socket *s);
 /* The queue of what can wait. Negative errno: there is none, and why. */
 int udp_patient_fd(const struct udp_socket *s);
+/* Whether the kernel cuts (GSO) and joins (GRO) runs of datagrams: 0, or why not, negative errno.
+ * The socket works without, only less well. */
+int udp_gso(const struct udp_socket *s);
+int udp_gro(const struct udp_socket *s);
 uint16_t udp_port(const struct udp_socket *s);
 
 /* Reads one batch. Returns the number of kernel messages; below UDP_IN_MESSAGES_MAX nothing waits

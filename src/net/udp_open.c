@@ -38,10 +38,9 @@ static int set_options(int fd, int family, bool is_shared)
     }
     if (err == 0 && is_shared)
         err = set_on(fd, SOL_SOCKET, SO_REUSEPORT);
-    /* Larger buffers and GRO are wishes: without them the socket works, only less well. */
+    /* Larger buffers are a wish: without them the socket works, only less well. */
     IGNORE(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer)));
     IGNORE(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)));
-    IGNORE(set_on(fd, IPPROTO_UDP, UDP_GRO));
     return err;
 }
 
@@ -164,7 +163,6 @@ static int create(struct udp_socket **ret_socket)
         s->families[i] = (struct udp_family){-1, -1, {-1, -1}};
     s->either_fd = s->either_patient_fd = -1;
     s->patient_err = -ENOTSUP;
-    s->has_gso = true;
     s->in_bytes = malloc((size_t)UDP_IN_MESSAGES_MAX * UDP_IN_MESSAGE_SIZE);
     s->out_bytes = malloc(UDP_OUT_BYTES_MAX);
     if (s->in_bytes == NULL || s->out_bytes == NULL) {
@@ -175,13 +173,35 @@ static int create(struct udp_socket **ret_socket)
     return 0;
 }
 
+/*
+ * Runs of datagrams. A kernel that does not know UDP_SEGMENT (before 4.18) must not be tried: it
+ * takes no notice of it and sends the run as one datagram. Before 5.0 it does not know UDP_GRO.
+ */
+static void ask_for_runs(struct udp_socket *s, int fd)
+{
+    int segment;
+    socklen_t size = sizeof(segment);
+    if (fd < 0)
+        return;
+    if (getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, &size) < 0)
+        s->gso_err = -errno;
+    int err = set_on(fd, IPPROTO_UDP, UDP_GRO);
+    if (err < 0)
+        s->gro_err = err;
+}
+
 static int finish(struct udp_socket *s, int err, struct udp_socket **ret_socket)
 {
-    if (err < 0)
+    if (err < 0) {
         udp_close(s);
-    else
-        *ret_socket = s;
-    return err;
+        return err;
+    }
+    for (int i = 0; i < UDP_FAMILIES; i++) {
+        ask_for_runs(s, s->families[i].fd);
+        ask_for_runs(s, s->families[i].patient_fd);
+    }
+    *ret_socket = s;
+    return 0;
 }
 
 int udp_open(const struct addr *ip, uint16_t port, struct udp_socket **ret_socket)
@@ -229,6 +249,16 @@ int udp_patient_fd(const struct udp_socket *s)
     if (s->patient_err < 0)
         return s->patient_err;
     return s->either_patient_fd >= 0 ? s->either_patient_fd : only_family(s)->patient_fd;
+}
+
+int udp_gso(const struct udp_socket *s)
+{
+    return s->gso_err;
+}
+
+int udp_gro(const struct udp_socket *s)
+{
+    return s->gro_err;
 }
 
 uint16_t udp_port(const struct udp_socket *s)

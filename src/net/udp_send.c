@@ -77,7 +77,7 @@ static void fill_header(struct udp_socket *s, size_t at, size_t i, const struct 
                                            &m->segment_size, sizeof(m->segment_size));
 }
 
-/* The kernel or the device will not cut this message: send its datagrams one by one. */
+/* The datagrams of a message that was refused as one. */
 static void send_segments(struct udp_socket *s, size_t at)
 {
     struct udp_out_message m = s->out_messages[s->out_order[at]];
@@ -90,15 +90,33 @@ static void send_segments(struct udp_socket *s, size_t at)
         s->stats.send_calls++;
         if (sendmsg(s->families[m.family].fd, &s->out_headers[at].msg_hdr, 0) < 0)
             s->stats.send_drops++;
+        else
+            s->stats.messages_out++;
     }
+}
+
+/* The kernel cannot cut for the device that the way leads through. It may for another one, but each
+ * message that is tried in vain costs more than what that would save. */
+static bool is_of_device(int err)
+{
+    return err == EIO || err == EOPNOTSUPP;
+}
+
+/* A datagram of the message is longer than this one path takes (EINVAL in older kernels). By
+ * itself it leaves in fragments, and runs to everybody else are cut as before. */
+static bool is_of_message(int err)
+{
+    return err == EMSGSIZE || err == EINVAL;
 }
 
 /* The kernel refused the message of header `at`. */
 static void handle_refusal(struct udp_socket *s, size_t at, int err)
 {
     uint8_t segments = s->out_messages[s->out_order[at]].segments;
-    if (segments > 1 && (err == EIO || err == EINVAL || err == EOPNOTSUPP)) {
-        s->has_gso = err == EINVAL; /* EINVAL is about this message's sizes only */
+    if (segments > 1 && (is_of_device(err) || is_of_message(err))) {
+        if (is_of_device(err))
+            s->gso_err = -err;
+        s->stats.runs_refused++;
         send_segments(s, at);
     } else {
         s->stats.send_drops += segments;
@@ -161,7 +179,7 @@ static bool extends_run(const struct udp_socket *s, const struct udp_out_message
 {
     return m->path == path && !m->is_closed && m->data + m->size == data &&
            size <= m->segment_size && m->segments < UDP_OUT_RUN_MAX &&
-           m->size + size <= UDP_OUT_RUN_BYTES && s->has_gso;
+           m->size + size <= UDP_OUT_RUN_BYTES && s->gso_err == 0;
 }
 
 void udp_append(struct udp_socket *s, const struct udp_path *path, const uint8_t *data, size_t size)
