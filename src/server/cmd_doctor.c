@@ -74,6 +74,9 @@ static void check_udp(struct doctor *d)
     if (udp_patient_fd(s) < 0)
         report(d, 'w', "no second queue for what can wait (%s): large rooms cost more",
                err_text(udp_patient_fd(s)));
+    if (udp_gro(s) < 0)
+        report(d, 'w', "UDP receive offload (GRO) is missing (%s): receiving costs more",
+               err_text(udp_gro(s)));
     udp_close(s);
 }
 

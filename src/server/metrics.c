@@ -72,6 +72,7 @@ static const struct sample_row drop_rows[] = {{"stun", STAT(drop_stun)},
 static const struct sample_row call_rows[] = {{"receive", UDP(recv_calls)},
                                               {"send", UDP(send_calls)}};
 static const struct sample_row message_rows[] = {{NULL, UDP(messages_out)}};
+static const struct sample_row refused_rows[] = {{NULL, UDP(runs_refused)}};
 static const struct sample_row keyframe_rows[] = {{NULL, NODE(keyframes_requested)}};
 static const struct sample_row nack_rows[] = {
     {"sent", NODE(nacks_sent)}, {"answered", NODE(nacks_answered)}, {"missed", NODE(nacks_missed)}};
@@ -102,6 +103,9 @@ static const struct family families[] = {
      ROWS(call_rows)},
     {"tongke_udp_messages_out_total", "counter",
      "Messages handed to the kernel; one carries many packets", NULL, ROWS(message_rows)},
+    {"tongke_udp_runs_refused_total", "counter",
+     "Messages that the kernel would not cut: their packets left one by one", NULL,
+     ROWS(refused_rows)},
     {"tongke_keyframe_requests_total", "counter", "Keyframes asked of publishers", NULL,
      ROWS(keyframe_rows)},
     {"tongke_nacks_total", "counter",

@@ -15,6 +15,21 @@
 #define RING_PACKETS 1024                       /* per video layer, at most: 2 s of 5 Mbit/s */
 #define RING_AGE_MAX (MONO_S(2) + MONO_MS(200)) /* a keyframe of 2 s can still be read out */
 
+/* What the kernel refuses and the socket works without, once. */
+static void warn_of_udp(const struct worker *w)
+{
+    const struct {
+        const char *event;
+        int err;
+    } lacks[] = {{"one_queue", TK_MIN(udp_patient_fd(w->udp), 0)},
+                 {"no_gso", udp_gso(w->udp)},
+                 {"no_gro", udp_gro(w->udp)}};
+    for (size_t i = 0; i < ARRAY_COUNT(lacks); i++)
+        if (lacks[i].err < 0)
+            LOG_WARN("worker", lacks[i].event, "worker=%u err=\"%s\"", w->config.index,
+                     err_text(lacks[i].err));
+}
+
 int worker_create(const struct worker_config *config, struct worker **ret_worker)
 {
     struct worker *w = calloc(1, sizeof(*w));
@@ -62,9 +77,7 @@ int worker_create(const struct worker_config *config, struct worker **ret_worker
         worker_destroy(w);
         return err;
     }
-    if (udp_patient_fd(w->udp) < 0)
-        LOG_WARN("worker", "one_queue", "worker=%u err=\"%s\"", config->index,
-                 err_text(udp_patient_fd(w->udp)));
+    warn_of_udp(w);
     *ret_worker = w;
     return 0;
 }
