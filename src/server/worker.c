@@ -11,7 +11,6 @@
 
 #define READY_MAX    64
 #define TRIM_PERIOD  MONO_MS(50)
-#define RELAYS_MAX   64                         /* relays handled before what they caused is sent */
 #define RING_PACKETS 1024                       /* per video layer, at most: 2 s of 5 Mbit/s */
 #define RING_AGE_MAX (MONO_S(2) + MONO_MS(200)) /* a keyframe of 2 s can still be read out */
 
@@ -141,14 +140,16 @@ static void take_commands(struct worker *w) ON_MEDIA
 static void drain_relays(struct worker *w, struct mailbox *m) ON_MEDIA
 {
     mailbox_clear(m);
-    size_t count = 0;
-    for (struct sfu_relay r; mailbox_pop(m, &r);) {
-        worker__meter_relay(w, &r);
-        sfu_node_handle_relay(w->node, &r, w->now);
-        if (++count % RELAYS_MAX == 0)
-            worker__drain_node(w);
-    }
-    worker__drain_node(w);
+    size_t count;
+    do {
+        worker__begin_batch(w);
+        struct sfu_relay r;
+        for (count = 0; count < WORKER_BATCH && mailbox_pop(m, &r); count++) {
+            worker__meter_relay(w, &r);
+            sfu_node_handle_relay(w->node, &r, w->now);
+        }
+        worker__end_batch(w);
+    } while (count == WORKER_BATCH);
 }
 
 static void drain_handovers(struct worker *w) ON_MEDIA
@@ -238,7 +239,7 @@ static void *run(void *arg)
     w->now = mono_now();
     while (!atomic_load_explicit(&w->is_stopping, memory_order_relaxed)) {
         size_t n = loop_wait(&w->loop, wait_time(w), ready, READY_MAX);
-        w->now = mono_now();
+        w->turn_began = w->now = mono_now();
         handle_patient(w, ready, n);
         for (size_t i = 0; i < n; i++)
             handle_ready(w, &ready[i]);

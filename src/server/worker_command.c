@@ -241,7 +241,8 @@ bool worker__has_commands(struct worker *w)
 void worker__drain_commands(struct worker *w)
 {
     for (struct media_command c; mailbox_pop(&w->commands, &c);) {
+        worker__begin_batch(w);
         handle_command(w, &c);
-        worker__drain_node(w);
+        worker__end_batch(w);
     }
 }

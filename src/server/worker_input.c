@@ -78,6 +78,43 @@ static void count_failure(struct worker *w, struct worker_peer *wp, int err)
         WORKER_COUNT(w, drop_srtp_auth, 1);
 }
 
+static void hand_in(struct worker *w, const struct sec_srtp_job *job, struct pkt *pkt,
+                    struct worker_peer *wp)
+{
+    if (job->result < 0) {
+        count_failure(w, wp, job->result);
+    } else if (job->is_rtcp) {
+        sfu_node_handle_rtcp(w->node, wp->id, pkt->data, (size_t)job->result, w->now);
+    } else {
+        pkt->size = (uint16_t)job->result;
+        pkt->arrived = w->turn_began;
+        sfu_node_handle_rtp(w->node, wp->id, pkt, w->now);
+    }
+    pkt_unref(pkt); /* the node keeps its own reference */
+}
+
+static void hand_in_all(struct worker *w)
+{
+    struct worker_input *in = &w->input;
+    sec_srtp_unprotect_batch(in->jobs, in->count);
+    for (size_t i = 0; i < in->count; i++)
+        hand_in(w, &in->jobs[i], in->pkts[i], in->peers[i]);
+    in->count = 0;
+}
+
+void worker__finish_input(struct worker *w)
+{
+    hand_in_all(w);
+    worker__drain_node(w);
+}
+
+static void finish_batch(struct worker *w)
+{
+    worker__begin_batch(w);
+    hand_in_all(w);
+    worker__end_batch(w);
+}
+
 /* The receive buffer's bytes are decrypted straight into the buffer that the node will share. */
 static void collect(struct worker *w, struct worker_peer *wp, const struct udp_datagram *d,
                     bool is_rtcp)
@@ -105,32 +142,7 @@ static void collect(struct worker *w, struct worker_peer *wp, const struct udp_d
     in->pkts[in->count] = pkt;
     in->peers[in->count] = wp;
     if (++in->count == WORKER_BATCH)
-        worker__finish_input(w);
-}
-
-static void hand_in(struct worker *w, const struct sec_srtp_job *job, struct pkt *pkt,
-                    struct worker_peer *wp)
-{
-    if (job->result < 0) {
-        count_failure(w, wp, job->result);
-    } else if (job->is_rtcp) {
-        sfu_node_handle_rtcp(w->node, wp->id, pkt->data, (size_t)job->result, w->now);
-    } else {
-        pkt->size = (uint16_t)job->result;
-        pkt->arrived = w->now;
-        sfu_node_handle_rtp(w->node, wp->id, pkt, w->now);
-    }
-    pkt_unref(pkt); /* the node keeps its own reference */
-}
-
-void worker__finish_input(struct worker *w)
-{
-    struct worker_input *in = &w->input;
-    sec_srtp_unprotect_batch(in->jobs, in->count);
-    for (size_t i = 0; i < in->count; i++)
-        hand_in(w, &in->jobs[i], in->pkts[i], in->peers[i]);
-    in->count = 0;
-    worker__drain_node(w);
+        finish_batch(w);
 }
 
 /* ---- demultiplexing ---- */
@@ -170,7 +182,8 @@ static int drain(struct worker *w, int (*receive)(struct udp_socket *), bool *re
         struct udp_datagram d;
         while (udp_next(w->udp, &d))
             worker__handle_datagram(w, &d);
-        worker__finish_input(w);
+        if (messages > 0)
+            finish_batch(w);
     }
     *ret_has_more = messages == UDP_IN_MESSAGES_MAX;
     return count;

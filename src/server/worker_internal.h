@@ -112,9 +112,10 @@ struct worker {
     uint32_t tcp_next_id;
     uint32_t tcp_pending_count;
     uint32_t joining_count; /* of the peers: is_joining */
-    mono_us now;            /* of this turn of the loop */
-    bool is_trimming;       /* nobody is here, but buffers are still out */
-    bool has_events;        /* the control thread must be woken */
+    mono_us turn_began;
+    mono_us now;      /* of this batch of a turn's work */
+    bool is_trimming; /* nobody is here, but buffers are still out */
+    bool has_events;  /* the control thread must be woken */
     struct worker_input input;
     struct worker_output output;
     struct worker_meter meter; /* its atomics are read anywhere */
@@ -142,7 +143,7 @@ void worker__handle_datagram(struct worker *w, const struct udp_datagram *d);
 /* Reads what has come, in batches; `is_ready`: the queue of what can wait woke us. */
 void worker__receive(struct worker *w) ON_MEDIA;
 void worker__receive_patient(struct worker *w, bool is_ready) ON_MEDIA;
-/* Decrypts what waits, hands it to the node and sends what follows; after every batch. */
+/* Decrypts what waits, hands it to the node and sends what follows. */
 void worker__finish_input(struct worker *w);
 
 /* worker_output.c */
@@ -150,6 +151,14 @@ void worker__finish_input(struct worker *w);
 void worker__drain_peer(struct worker *w, struct worker_peer *wp);
 /* Sends what the node has to say: packets, relays, events. */
 void worker__drain_node(struct worker *w);
+/*
+ * A turn is worked off in batches: of what one read has brought WORKER_BATCH packets at most, a
+ * command, the timers. With each the clock is read once; and before what follows from it is sent,
+ * frames that have waited too long for their end are let go. What has come meanwhile is looked at
+ * before: the end may be among it. So a frame waits SFU_HOLD and one batch at most.
+ */
+void worker__begin_batch(struct worker *w);
+void worker__end_batch(struct worker *w);
 /* `is_vital` events may use the spare room of the mailbox. */
 void worker__push_event(struct worker *w, const struct media_event *event, bool is_vital);
 /* One datagram to a UDP or TCP address, already encrypted. */

@@ -59,17 +59,17 @@ void worker__meter_turn(struct worker *w)
     atomic_store_explicit(&m->buffers_used, pkt_pool_used(w->pool), memory_order_relaxed);
 
     mono_us end = mono_now();
-    bool has_slept = w->now - m->turn_end >= SLEPT_US;
-    mono_us from = has_slept ? w->now : m->turn_begin;
+    bool has_slept = w->turn_began - m->turn_end >= SLEPT_US;
+    mono_us from = has_slept ? w->turn_began : m->turn_begin;
     from = TK_MIN(from, m->relay_arrived);
     uint64_t sent = core.node.rtp_out - m->rtp_out;
     if (sent > 0)
         count_delay(m, sent, from, end);
     add(&m->turns, 1);
-    add(&m->busy_us, (uint64_t)(end - w->now));
+    add(&m->busy_us, (uint64_t)(end - w->turn_began));
     m->rtp_out = core.node.rtp_out;
     m->relay_arrived = MONO_NEVER;
-    m->turn_begin = w->now;
+    m->turn_begin = w->turn_began;
     m->turn_end = end;
 }
 

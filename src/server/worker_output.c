@@ -290,6 +290,17 @@ static void drain_events(struct worker *w)
     }
 }
 
+void worker__begin_batch(struct worker *w)
+{
+    w->now = mono_now();
+}
+
+void worker__end_batch(struct worker *w)
+{
+    sfu_node_release(w->node, w->now);
+    worker__drain_node(w);
+}
+
 /* The other workers first: they do their share while we do ours. */
 void worker__drain_node(struct worker *w)
 {

@@ -70,6 +70,7 @@ static void handle_frames(struct worker *w, struct worker_tcp *t)
 {
     const uint8_t *data;
     size_t size;
+    worker__begin_batch(w);
     while (tcp_conn_next(t->conn, &data, &size)) {
         struct udp_datagram d = {.from = *tcp_conn_remote(t->conn),
                                  .to = *tcp_conn_local(t->conn),
@@ -78,7 +79,7 @@ static void handle_frames(struct worker *w, struct worker_tcp *t)
         worker__handle_datagram(w, &d);
         worker__finish_input(w); /* the frame's bytes are gone with the next one */
     }
-    worker__drain_node(w);
+    worker__end_batch(w);
 }
 
 /* Gives a pending connection to the worker that its first frame names. */

@@ -37,8 +37,8 @@
 #define SFU_AUDIO_ACTIVE   35   /* louder than -35 dBov counts as speech */
 
 /* A layer with at least SFU_MANY receivers holds a frame until its last packet has come, but never
- * longer than SFU_HOLD and not more than SFU_HOLD_PACKETS: a frame that leaves as one costs less
- * than its packets one by one. */
+ * longer than SFU_HOLD (if sfu_node_release() is called in time) and not more than
+ * SFU_HOLD_PACKETS: a frame that leaves as one costs less than its packets one by one. */
 #define SFU_MANY         8
 #define SFU_HOLD         MONO_MS(1)
 #define SFU_HOLD_PACKETS 64

@@ -105,6 +105,12 @@ void sfu_node_destroy(struct sfu_node *node)
     free(node);
 }
 
+void sfu_node_release(struct sfu_node *node, mono_us now)
+{
+    sfu__enter(node, now);
+    sfu__held_release(node, now);
+}
+
 void sfu_node_handle_timeout(struct sfu_node *node, mono_us now)
 {
     sfu__enter(node, now);

@@ -75,6 +75,9 @@ void sfu_node_handle_relay(struct sfu_node *node, const struct sfu_relay *relay,
 /* Another worker's subscriptions want a keyframe of a track that is received here. */
 void sfu_node_handle_keyframe_wanted(struct sfu_node *node, sfu_track_id track, int8_t layer,
                                      mono_us now);
+/* Lets the frames go that have waited SFU_HOLD for their end: for who hands in one batch after the
+ * other, at the end of each, before it is polled out. */
+void sfu_node_release(struct sfu_node *node, mono_us now);
 void sfu_node_handle_timeout(struct sfu_node *node, mono_us now);
 /* When sfu_node_handle_timeout() has to be called at the latest; what is due and can wait
  * (SFU_TICK_SLACK) is handled in any call before. */

@@ -59,6 +59,33 @@ static void test_never_longer_than_the_bound(void **state)
     room_free(r);
 }
 
+/* Who hands in batch after batch, and has no time for timeouts, lets go what is overdue. */
+static void test_released_between_batches(void **state)
+{
+    (void)state;
+    struct room *r = room_with(MANY);
+    mono_us began = r->now;
+    room_packet(r, ROOM_VIDEO, r->seq, true, false, false);
+    for (mono_us passed = 0; passed < SFU_HOLD; passed += SFU_HOLD / 4) {
+        r->now = began + passed;
+        sfu_node_release(r->node, r->now);
+        room_drain(r);
+        assert_int_equal(r->out_count, 0);
+    }
+    r->now = began + SFU_HOLD;
+    room_packet(r, ROOM_VIDEO, (uint16_t)(r->seq + 1), false, false, false);
+    sfu_node_release(r->node, r->now);
+    room_drain(r);
+    assert_int_equal(r->out_count, 2 * MANY); /* with what has come meanwhile */
+    for (size_t i = 0; i < r->out_count; i++)
+        assert_int_equal(r->outs[i].peer, 10 + i / 2);
+    room_packet(r, ROOM_VIDEO, (uint16_t)(r->seq + 2), false, false, false);
+    sfu_node_release(r->node, r->now); /* waits anew */
+    room_drain(r);
+    assert_int_equal(r->out_count, 2 * MANY);
+    room_free(r);
+}
+
 /* What is lost at the end of a frame does not tie it to the next one. */
 static void test_lost_marker(void **state)
 {
@@ -134,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frame_leaves_together),
         cmocka_unit_test(test_never_longer_than_the_bound),
+        cmocka_unit_test(test_released_between_batches),
         cmocka_unit_test(test_lost_marker),
         cmocka_unit_test(test_late_packet_leaves_at_once),
         cmocka_unit_test(test_few_and_audio_leave_at_once),

@@ -191,11 +191,12 @@ static inline void close_bench(struct bench *b)
 
 /* ---- one turn of the loop ---- */
 
-static inline void publish_frame(struct bench *b, bool is_key)
+/* The packets from `begin` of a frame, up to `end`. */
+static inline void publish_part(struct bench *b, bool is_key, size_t begin, size_t end)
 {
     uint8_t head[12], body[PAYLOAD];
     uint8_t *dst = udp_room(b->publisher_udp, FRAME_PACKETS * UDP_DATAGRAM_MAX);
-    for (size_t i = 0; i < FRAME_PACKETS; i++) {
+    for (size_t i = begin; i < end; i++) {
         head[0] = 0x80;
         head[1] = (uint8_t)(96 | (i + 1 == FRAME_PACKETS ? 0x80 : 0));
         put_u16be(head + 2, b->seq++);
@@ -209,8 +210,14 @@ static inline void publish_frame(struct bench *b, bool is_key)
         udp_append(b->publisher_udp, &b->to_worker, dst, (size_t)size);
         dst += size;
     }
-    b->ts += 3000;
+    if (end == FRAME_PACKETS)
+        b->ts += 3000;
     udp_flush(b->publisher_udp);
+}
+
+static inline void publish_frame(struct bench *b, bool is_key)
+{
+    publish_part(b, is_key, 0, FRAME_PACKETS);
 }
 
 static inline bool is_readable(const struct udp_socket *s)
@@ -222,13 +229,8 @@ static inline bool is_readable(const struct udp_socket *s)
 /* What worker.c's loop does when its socket is readable. */
 static inline void turn(struct bench *b) ON_MEDIA
 {
-    struct udp_datagram d;
-    b->w->now = mono_now();
-    assert_true(udp_receive(b->w->udp) > 0);
-    while (udp_next(b->w->udp, &d))
-        worker__handle_datagram(b->w, &d);
-    worker__finish_input(b->w);
-    worker__drain_node(b->w);
+    b->w->turn_began = b->w->now = mono_now();
+    worker__receive(b->w);
     if (sfu_node_is_due(b->w->node, b->w->now)) {
         sfu_node_handle_timeout(b->w->node, b->w->now);
         worker__drain_node(b->w);
