@@ -11,6 +11,8 @@ void admission_init(struct admission *a, const struct admission_config *config, 
     memset(a, 0, sizeof(*a));
     a->config = *config;
     a->read_at = now;
+    for (size_t i = 0; i < config->worker_count; i++)
+        a->cost[i] = ADMISSION_COST_GUESS;
 }
 
 static uint64_t permille(uint64_t part, uint64_t whole)
@@ -36,6 +38,32 @@ static int64_t smooth(int64_t load, int64_t share, mono_us time)
     return load + (share - load) * time / (constant + time);
 }
 
+static int64_t reserved(const struct admission_reserve *r)
+{
+    return r->fresh + r->arriving + r->settling;
+}
+
+/*
+ * The mirror image of how a newcomer's load appears: its work begins after a while, and then the
+ * smoothing follows. Who came since the last reading is reserved in full until the next.
+ */
+static void settle(struct admission_reserve *r, mono_us time)
+{
+    int64_t begun = r->arriving * time / (ADMISSION_ARRIVE_US + time);
+    int64_t shown = r->settling * time / (ADMISSION_RISE_US + time);
+    r->settling += begun - shown;
+    r->arriving += r->fresh - begun;
+    r->fresh = 0;
+}
+
+/* What is there and what is expected, shared among all who are there: while newcomers settle, the
+ * price of the next one does not change with how much of them is visible. */
+static int64_t cost_of(int64_t load, uint32_t peers)
+{
+    int64_t all = load + (int64_t)ADMISSION_COST_GUESS * ADMISSION_GUESS_COUNT;
+    return TK_MIN(all / ((int64_t)peers + ADMISSION_GUESS_COUNT), (int64_t)ADMISSION_COST_MAX);
+}
+
 /* True if the limit holds: reached, or reached before and not yet clearly left. */
 static bool is_over(uint16_t load, uint8_t limit_percent, bool was_over)
 {
@@ -44,24 +72,44 @@ static bool is_over(uint16_t load, uint8_t limit_percent, bool was_over)
     return limit > 0 && load >= limit - slack;
 }
 
-void admission_update(struct admission *a, const struct admission_reading *readings, mono_us now)
+static void decide(struct admission *a)
 {
-    mono_us time = now - a->read_at;
-    if (time <= 0)
-        return;
     uint16_t least = UINT16_MAX;
     for (size_t i = 0; i < a->config.worker_count; i++) {
-        int64_t share = share_of(a, &a->last[i], &readings[i], time) * 1000;
-        a->smoothed[i] = smooth(a->smoothed[i], share, time);
-        a->load[i] = (uint16_t)(a->smoothed[i] / 1000);
-        a->last[i] = readings[i];
-        least = TK_MIN(least, a->load[i]);
+        int64_t expected = (a->smoothed[i] + reserved(&a->reserve[i])) / 1000;
+        a->expected[i] = (uint16_t)TK_MIN(expected, (int64_t)UINT16_MAX);
+        least = TK_MIN(least, a->expected[i]);
     }
-    a->read_at = now;
     if (is_over(least, a->config.participants_percent, a->level == ADMISSION_FULL))
         a->level = ADMISSION_FULL;
     else if (is_over(least, a->config.rooms_percent, a->level != ADMISSION_OPEN))
         a->level = ADMISSION_NO_ROOMS;
     else
         a->level = ADMISSION_OPEN;
+}
+
+void admission_update(struct admission *a, const struct admission_reading *readings, mono_us now)
+{
+    mono_us time = now - a->read_at;
+    if (time <= 0)
+        return;
+    for (size_t i = 0; i < a->config.worker_count; i++) {
+        int64_t share = share_of(a, &a->last[i], &readings[i], time) * 1000;
+        a->smoothed[i] = smooth(a->smoothed[i], share, time);
+        a->load[i] = (uint16_t)(a->smoothed[i] / 1000);
+        a->last[i] = readings[i];
+        settle(&a->reserve[i], time);
+        a->cost[i] = cost_of(a->smoothed[i] + reserved(&a->reserve[i]), readings[i].peers);
+    }
+    a->read_at = now;
+    decide(a);
+}
+
+void admission_add(struct admission *a, size_t worker, uint32_t count)
+{
+    CHECK(worker < a->config.worker_count);
+    struct admission_reserve *r = &a->reserve[worker];
+    int64_t room = (int64_t)ADMISSION_LOAD_MAX * 1000 - reserved(r);
+    r->fresh += TK_MIN(a->cost[worker] * count, TK_MAX(room, (int64_t)0));
+    decide(a);
 }

@@ -8,10 +8,15 @@
  * the configured limit. It is smoothed, quick to rise and slow to fall. Newcomers go to the least
  * loaded worker, so the server is as full as that one; a limit that was reached is given up only
  * ADMISSION_HYSTERESIS below it.
+ *
+ * A newcomer costs nothing at first, so a burst would be let in on a load that knows nothing of it.
+ * Each is therefore reserved what a connection costs on this worker; the reserve goes as fast as
+ * the measured load comes to contain it, and what decides is both together.
  */
 
 #include "base/time.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define ADMISSION_WORKERS_MAX   16
@@ -22,6 +27,14 @@
 #define ADMISSION_FALL_US       MONO_S(5)
 #define ADMISSION_HYSTERESIS    100  /* permille */
 #define ADMISSION_LOAD_MAX      4000 /* permille; more than that says nothing more */
+/* From a join until the worker has the newcomer's whole work, at the slow end: signalling, DTLS,
+ * and the pictures at their best layer. */
+#define ADMISSION_ARRIVE_US MONO_S(2)
+/* What a connection costs, in millionths of a worker, before there is enough to measure: a worker
+ * that holds 1,000. It counts as much as this number of measured ones. */
+#define ADMISSION_COST_GUESS  1000
+#define ADMISSION_GUESS_COUNT 4
+#define ADMISSION_COST_MAX    50000 /* who fills a worker alone says nothing of others */
 
 struct admission_config {
     uint8_t worker_count;
@@ -35,6 +48,14 @@ struct admission_reading {
     uint64_t cpu_us;  /* its thread's processor time */
     uint64_t busy_us; /* its turns, from waking up to sleeping */
     uint64_t packets; /* received and sent */
+    uint32_t peers;   /* connections that it has now */
+};
+
+/* What newcomers will cost and the load does not show yet, in millionths. */
+struct admission_reserve {
+    int64_t fresh;    /* of those who came since the last reading */
+    int64_t arriving; /* their work has not begun */
+    int64_t settling; /* it has, but the smoothed load still lags */
 };
 
 enum admission_level { ADMISSION_OPEN, ADMISSION_NO_ROOMS, ADMISSION_FULL };
@@ -44,12 +65,18 @@ struct admission {
     mono_us read_at;
     struct admission_reading last[ADMISSION_WORKERS_MAX];
     int64_t smoothed[ADMISSION_WORKERS_MAX]; /* load in millionths */
-    uint16_t load[ADMISSION_WORKERS_MAX];    /* the same in permille */
+    int64_t cost[ADMISSION_WORKERS_MAX];     /* of one more connection, in millionths */
+    struct admission_reserve reserve[ADMISSION_WORKERS_MAX];
+    uint16_t load[ADMISSION_WORKERS_MAX];     /* measured and smoothed, in permille */
+    uint16_t expected[ADMISSION_WORKERS_MAX]; /* the same with the reserve; what decides */
     enum admission_level level;
 };
 
 void admission_init(struct admission *a, const struct admission_config *config, mono_us now);
 /* One reading of every worker, in their order. Readings never fall. */
 void admission_update(struct admission *a, const struct admission_reading *readings, mono_us now);
+/* So many newcomers were given to this worker. The level follows at once: of a burst, at most the
+ * last one is over the limit. */
+void admission_add(struct admission *a, size_t worker, uint32_t count);
 
 #endif

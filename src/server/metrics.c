@@ -165,6 +165,12 @@ static double load_ratio(const struct view *v, size_t worker)
     return v->sources->load->admission.load[worker] / 1000.0;
 }
 
+static double reserve_ratio(const struct view *v, size_t worker)
+{
+    const struct admission *a = &v->sources->load->admission;
+    return (a->expected[worker] - a->load[worker]) / 1000.0;
+}
+
 static double buffers_used(const struct view *v, size_t worker)
 {
     return (double)v->workers[worker].gauges.buffers_used;
@@ -315,7 +321,10 @@ void metrics_collect(const struct metrics_sources *m, struct strbuf *text)
     put_workers(&v, "tongke_worker_busy_seconds_total", "counter",
                 "Time in turns of the loop, the waiting for a processor included", busy_seconds);
     put_workers(&v, "tongke_worker_load_ratio", "gauge",
-                "Smoothed load by which newcomers are placed and refused", load_ratio);
+                "Smoothed load; newcomers are placed and refused by it and the reserve",
+                load_ratio);
+    put_workers(&v, "tongke_worker_reserve_ratio", "gauge",
+                "What newcomers are expected to add to the load", reserve_ratio);
     put_workers(&v, "tongke_worker_peers", "gauge", "Media connections", peer_count);
     put_workers(&v, "tongke_worker_buffers_used", "gauge", "Packet buffers in use", buffers_used);
     for (size_t i = 0; i < ARRAY_COUNT(families); i++)

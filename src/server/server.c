@@ -95,7 +95,9 @@ static void pump_commands(struct server *s)
 
 static void on_signal_input(void *user)
 {
-    pump_commands(user);
+    struct server *s = user;
+    load_note_joins(&s->load, mono_now());
+    pump_commands(s);
 }
 
 static void pump_events(struct server *s)

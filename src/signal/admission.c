@@ -11,6 +11,14 @@ void signal_set_load(struct signal *s, const uint16_t *loads, enum signal_admiss
     s->admission = admission;
 }
 
+uint32_t signal_worker_peers(const struct signal *s, size_t worker, uint64_t *ret_ever)
+{
+    CHECK(worker < s->config.worker_count);
+    if (ret_ever != NULL)
+        *ret_ever = s->transports_ever[worker];
+    return s->transport_counts[worker];
+}
+
 static bool has_room_for_one(const struct signal *s)
 {
     uint32_t max = s->config.server_participant_count_max;

@@ -133,6 +133,8 @@ enum signal_admission { SIGNAL_ADMITS_ALL, SIGNAL_ADMITS_NO_ROOMS, SIGNAL_ADMITS
 
 /* `loads`: of each worker in permille, for the choice of a newcomer's worker. */
 void signal_set_load(struct signal *s, const uint16_t *loads, enum signal_admission admission);
+/* The connections that a worker has; `ret_ever` (or NULL): those it was given since the start. */
+uint32_t signal_worker_peers(const struct signal *s, size_t worker, uint64_t *ret_ever);
 /* 0 if the room is there or may be opened now. ERR_SERVER_FULL (503). */
 MUST_CHECK int signal_admit_room(struct signal *s, const char *room);
 /* 0 if the identity may come into the room now, by whatever way. ERR_SERVER_FULL (503). */

@@ -117,7 +117,8 @@ struct signal {
     mono_us whip_opened_at;
     uint32_t id_next;
     uint32_t transport_counts[SFU_WORKERS_MAX]; /* by worker */
-    uint16_t worker_loads[SFU_WORKERS_MAX];     /* measured, permille */
+    uint64_t transports_ever[SFU_WORKERS_MAX];  /* the same since the start */
+    uint16_t worker_loads[SFU_WORKERS_MAX];     /* permille, with what newcomers will cost */
     enum signal_admission admission;
 
     struct list sessions; /* all */

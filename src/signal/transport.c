@@ -63,6 +63,7 @@ int signal__transport_create(struct signal_participant *p, bool is_offerer,
         return err;
     }
     s->transport_counts[t->worker]++;
+    s->transports_ever[t->worker]++;
     *ret_transport = t;
     return 0;
 }
