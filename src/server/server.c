@@ -28,8 +28,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCTP_PACKETS 8192 /* SCTP packets on their way from the control thread to the workers */
-#define ADDRS_MAX    16
+/*
+ * SCTP packets on their way from the control thread to the workers:
+ *   what one call of signalling makes before it is handed on, e.g. a
+ *     message of 15,000 bytes (14 packets) to 585 participants              8,192
+ *   for each worker its mailbox, and the one it has in hand    4,096 + 1 =  4,097
+ * A full mailbox is waited for. Packets that find the pool empty are dropped and counted; SCTP
+ * sends them again. Memory is touched only as far as they are used.
+ */
+#define SCTP_PACKETS_MADE          8192
+#define SCTP_PACKETS(worker_count) (SCTP_PACKETS_MADE + (worker_count) * (WORKER_COMMANDS_MAX + 1))
+#define ADDRS_MAX                  16
 
 struct server {
     const struct config *config;
@@ -307,6 +316,9 @@ static void add_candidates(struct server *s, struct signal_config *sc)
 static int open_signal(struct server *s)
 {
     const struct config *c = s->config;
+    int err = pkt_pool_create(SCTP_PACKETS(s->worker_count), &s->sctp_pool);
+    if (err < 0)
+        return fail("memory", err, "");
     struct signal_config *sc = calloc(1, sizeof(*sc));
     if (sc == NULL)
         return fail("signalling", -ENOMEM, "");
@@ -329,7 +341,7 @@ static int open_signal(struct server *s)
     snprintf(sc->fingerprint_sha256, sizeof(sc->fingerprint_sha256), "%s",
              sec_cert_fingerprint(s->cert));
     add_candidates(s, sc);
-    int err = signal_create(sc, mono_now(), wall_now(), &s->signal);
+    err = signal_create(sc, mono_now(), wall_now(), &s->signal);
     free(sc);
     return err < 0 ? fail("signalling", err, "") : 0;
 }
@@ -407,9 +419,6 @@ static int start(struct server *s)
     int err = sec_cert_create(wall_now(), &s->cert);
     if (err < 0)
         return fail("certificate", err, "OpenSSL cannot make a key.");
-    err = pkt_pool_create(SCTP_PACKETS, &s->sctp_pool);
-    if (err < 0)
-        return fail("memory", err, "");
     int code = open_data(s);
     if (code == 0)
         code = select_srtp(s);

@@ -351,7 +351,13 @@ void worker_wake(struct worker *w)
 
 bool worker_pop_event(struct worker *w, struct media_event *ret_event)
 {
-    return ring_pop(&w->events, ret_event);
+    if (!ring_pop(&w->events, ret_event))
+        return false;
+    if (ret_event->kind == MEDIA_EVENT_PEER_SCTP) /* one writer */
+        atomic_store_explicit(&w->sctp_taken,
+                              atomic_load_explicit(&w->sctp_taken, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+    return true;
 }
 
 void worker_stats(const struct worker *w, struct worker_stats *ret_stats)

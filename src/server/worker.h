@@ -17,7 +17,8 @@
 struct worker;
 struct sec_cert;
 
-#define WORKERS_MAX 16
+#define WORKERS_MAX         16
+#define WORKER_COMMANDS_MAX 4096 /* mailbox from the control thread */
 
 struct worker_config {
     uint8_t index;
@@ -29,11 +30,11 @@ struct worker_config {
     uint32_t peer_count_max;
     /*
      * Buffers in this worker's pool, of whatever sizes (base/pkt.h); memory is touched only as far
-     * as they are used. The default, 65,536, holds 63,528, for what one worker receives:
+     * as they are used. The default, 65,536, holds 63,529, for what one worker receives:
      *   100 publishers of three layers and sound: 600 ms of 270 packets/s    100 * 162 = 16,200
      *    60 tracks that many watch: 2.2 s of 280 packets/s (2.5 Mbit/s)       60 * 616 = 36,960
      *   relays that wait in other workers' mailboxes, all of one full                 =  8,192
-     *   SCTP packets on their way to and from the control thread                      =  2,048
+     *   SCTP packets for the control thread: WORKER_EVENTS_SCTP, and one in its hands =  2,049
      *   a received batch, and what is pending from the one before          2 * 64     =    128
      * Packets that find the pool empty are dropped and counted (drop_no_buffer).
      */

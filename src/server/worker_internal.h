@@ -24,10 +24,10 @@
 
 #include <pthread.h>
 
-#define WORKER_COMMANDS_MAX    4096 /* mailbox from the control thread */
 #define WORKER_EVENTS_MAX      8192 /* mailbox to the control thread */
 #define WORKER_EVENTS_WAIT     1024 /* with so many in it, none waits for the control thread */
 #define WORKER_EVENTS_SPARE    1024 /* kept free for events that must not be lost */
+#define WORKER_EVENTS_SCTP     2048 /* SCTP packets among them; more are dropped and counted */
 #define WORKER_RELAYS_MAX      8192 /* mailbox from each other worker */
 #define WORKER_HANDOVERS_MAX   64   /* TCP connections on their way from worker 0 */
 #define WORKER_TCP_CONNS_MAX   2048
@@ -35,6 +35,9 @@
 #define WORKER_TCP_PENDING_US  MONO_S(10)
 #define WORKER_ADDRS_PER_PEER  16
 #define WORKER_BATCH           64 /* packets that go through the ciphers together */
+
+_Static_assert(WORKER_EVENTS_SCTP + WORKER_EVENTS_WAIT <= WORKER_EVENTS_MAX - WORKER_EVENTS_SPARE,
+               "data channels leave room for the events of sound and picture");
 
 /* A peer as the worker holds it. */
 struct worker_peer {
@@ -92,6 +95,7 @@ struct worker {
     /* Mailboxes; each has one writer and one reader. */
     struct mailbox commands;            /* control -> worker */
     struct ring events;                 /* worker -> control, woken by config.on_events */
+    _Atomic uint32_t sctp_taken;        /* SCTP packets that the control thread took out of it */
     struct mailbox relays[WORKERS_MAX]; /* worker i -> this worker */
     struct mailbox handovers;           /* worker 0 -> this worker */
     _Atomic bool is_stopping;
@@ -113,9 +117,10 @@ struct worker {
     uint32_t tcp_pending_count;
     uint32_t joining_count; /* of the peers: is_joining */
     mono_us turn_began;
-    mono_us now;      /* of this batch of a turn's work */
-    bool is_trimming; /* nobody is here, but buffers are still out */
-    bool has_events;  /* the control thread must be woken */
+    mono_us now;         /* of this batch of a turn's work */
+    bool is_trimming;    /* nobody is here, but buffers are still out */
+    bool has_events;     /* the control thread must be woken */
+    uint32_t sctp_given; /* SCTP packets that went into `events` */
     struct worker_input input;
     struct worker_output output;
     struct worker_meter meter; /* its atomics are read anywhere */

@@ -16,16 +16,27 @@ static bool may_wait(const struct worker *w, const struct media_event *e)
            (e->sfu.kind == SFU_EVENT_AUDIO_WINDOW && !e->sfu.is_start);
 }
 
-void worker__push_event(struct worker *w, const struct media_event *event, bool is_vital)
+/* What comes on data channels may fill a part of the mailbox only: it holds buffers of the pool
+ * that sound and picture need too. */
+static bool has_place(const struct worker *w, const struct media_event *e, bool is_vital)
 {
     size_t limit = is_vital ? WORKER_EVENTS_MAX : WORKER_EVENTS_MAX - WORKER_EVENTS_SPARE;
-    if (ring_count(&w->events) >= limit || !ring_push(&w->events, event)) {
+    if (ring_count(&w->events) >= limit)
+        return false;
+    uint32_t taken = atomic_load_explicit(&w->sctp_taken, memory_order_relaxed);
+    return e->kind != MEDIA_EVENT_PEER_SCTP || w->sctp_given - taken < WORKER_EVENTS_SCTP;
+}
+
+void worker__push_event(struct worker *w, const struct media_event *event, bool is_vital)
+{
+    if (!has_place(w, event, is_vital) || !ring_push(&w->events, event)) {
         WORKER_COUNT(w, drop_event_full, 1);
         pkt_unref(event->sctp);
         if (is_vital)
             LOG_ERROR("worker", "event_lost", "worker=%u kind=%d", w->config.index, event->kind);
         return;
     }
+    w->sctp_given += event->kind == MEDIA_EVENT_PEER_SCTP;
     w->has_events = w->has_events || !may_wait(w, event);
 }
 
