@@ -12,7 +12,7 @@ void admission_init(struct admission *a, const struct admission_config *config, 
     a->config = *config;
     a->read_at = now;
     for (size_t i = 0; i < config->worker_count; i++)
-        a->cost[i] = ADMISSION_COST_GUESS;
+        a->price[i].cost = ADMISSION_COST_GUESS;
 }
 
 static uint64_t permille(uint64_t part, uint64_t whole)
@@ -58,10 +58,15 @@ static void settle(struct admission_reserve *r, mono_us time)
 
 /* What is there and what is expected, shared among all who are there: while newcomers settle, the
  * price of the next one does not change with how much of them is visible. */
-static int64_t cost_of(int64_t load, uint32_t peers)
+static void set_price(struct admission_price *p, int64_t share, int64_t expected, uint32_t peers,
+                      mono_us time)
 {
-    int64_t all = load + (int64_t)ADMISSION_COST_GUESS * ADMISSION_GUESS_COUNT;
-    return TK_MIN(all / ((int64_t)peers + ADMISSION_GUESS_COUNT), (int64_t)ADMISSION_COST_MAX);
+    int64_t count = (int64_t)peers * 1000;
+    p->work += (share - p->work) * time / (ADMISSION_RISE_US + time);
+    p->peers = TK_MAX(count, p->peers + (count - p->peers) * time / (ADMISSION_RISE_US + time));
+    int64_t all = p->work + expected + (int64_t)ADMISSION_COST_GUESS * ADMISSION_GUESS_COUNT;
+    int64_t cost = all * 1000 / (p->peers + (int64_t)ADMISSION_GUESS_COUNT * 1000);
+    p->cost = TK_MIN(cost, (int64_t)ADMISSION_COST_MAX);
 }
 
 /* True if the limit holds: reached, or reached before and not yet clearly left. */
@@ -99,7 +104,7 @@ void admission_update(struct admission *a, const struct admission_reading *readi
         a->load[i] = (uint16_t)(a->smoothed[i] / 1000);
         a->last[i] = readings[i];
         settle(&a->reserve[i], time);
-        a->cost[i] = cost_of(a->smoothed[i] + reserved(&a->reserve[i]), readings[i].peers);
+        set_price(&a->price[i], share, reserved(&a->reserve[i]), readings[i].peers, time);
     }
     a->read_at = now;
     decide(a);
@@ -110,6 +115,6 @@ void admission_add(struct admission *a, size_t worker, uint32_t count)
     CHECK(worker < a->config.worker_count);
     struct admission_reserve *r = &a->reserve[worker];
     int64_t room = (int64_t)ADMISSION_LOAD_MAX * 1000 - reserved(r);
-    r->fresh += TK_MIN(a->cost[worker] * count, TK_MAX(room, (int64_t)0));
+    r->fresh += TK_MIN(a->price[worker].cost * count, TK_MAX(room, (int64_t)0));
     decide(a);
 }

@@ -60,12 +60,20 @@ struct admission_reserve {
 
 enum admission_level { ADMISSION_OPEN, ADMISSION_NO_ROOMS, ADMISSION_FULL };
 
+/* What a worker's connections cost. Both fall at the same speed when they leave, so that those who
+ * come next are not priced by work of those who have gone. */
+struct admission_price {
+    int64_t work;  /* load in millionths, up and down alike smoothed by ADMISSION_RISE_US */
+    int64_t peers; /* connections that it is shared among, in thousandths */
+    int64_t cost;  /* of one more connection, in millionths of a worker */
+};
+
 struct admission {
     struct admission_config config;
     mono_us read_at;
     struct admission_reading last[ADMISSION_WORKERS_MAX];
     int64_t smoothed[ADMISSION_WORKERS_MAX]; /* load in millionths */
-    int64_t cost[ADMISSION_WORKERS_MAX];     /* of one more connection, in millionths */
+    struct admission_price price[ADMISSION_WORKERS_MAX];
     struct admission_reserve reserve[ADMISSION_WORKERS_MAX];
     uint16_t load[ADMISSION_WORKERS_MAX];     /* measured and smoothed, in permille */
     uint16_t expected[ADMISSION_WORKERS_MAX]; /* the same with the reserve; what decides */

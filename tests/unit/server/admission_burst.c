@@ -160,6 +160,26 @@ static void test_burst_into_an_empty_server(void **state)
     assert_in_range(final_load(&c, 0), LIMIT * 900, LIMIT * 1050);
 }
 
+/* A lesson is over and the next one begins: its participants are not taken for as heavy as the load
+ * of the one before that is still in the smoothing. */
+static void test_after_a_lesson(void **state)
+{
+    (void)state;
+    static struct crowd c;
+    for (mono_us pause = 0; pause <= MONO_S(4); pause += MONO_MS(500)) {
+        start(&c, 1, 5000, MONO_MS(500));
+        settle_half(&c, 1);
+        c.count = 0;
+        pass(&c, pause);
+        for (int turn = 0; turn < 20; turn++) {
+            assert_int_equal(knock(&c, 2), 2);
+            pass_one(&c);
+        }
+        /* Who joins slowly is reserved somewhat longer than it takes to show: less than twice. */
+        assert_in_range(c.a.price[0].cost, 3000, 2 * c.cost);
+    }
+}
+
 static void test_workers_have_reserves_of_their_own(void **state)
 {
     (void)state;
@@ -182,7 +202,7 @@ static void test_bounds(void **state)
     c.readings[0].peers = 1;
     c.now += 1;
     admission_update(&c.a, c.readings, c.now);
-    assert_in_range(c.a.cost[0], 1, ADMISSION_COST_MAX);
+    assert_in_range(c.a.price[0].cost, 1, ADMISSION_COST_MAX);
     for (int i = 0; i < 5; i++)
         admission_add(&c.a, 0, UINT32_MAX);
     assert_in_range(c.a.expected[0], 850, 2 * ADMISSION_LOAD_MAX);
@@ -202,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_burst_does_not_overshoot),
         cmocka_unit_test(test_crowd_that_knocks_on),
         cmocka_unit_test(test_burst_into_an_empty_server),
+        cmocka_unit_test(test_after_a_lesson),
         cmocka_unit_test(test_workers_have_reserves_of_their_own),
         cmocka_unit_test(test_bounds),
     };
