@@ -1,10 +1,10 @@
 /*
- * Goal: a server with too much to do keeps its lessons: at three times what it may be offered, new
- * rooms and then new participants are refused with 503 and a reason, who was there stays and may
- * come back, no packet of the running lesson is missing, delays stay small, and afterwards everyone
- * is taken again. /metrics shows all of it in Prometheus' format.
- * Method: one worker with a small limit of packets per second; a second room sends as much as
- * each step needs; everything is looked up in /metrics.
+ * Goal: what a server refuses at each level and what it does not: new rooms and then new
+ * participants get 503 and a reason, who was there stays and may come back, no packet of the
+ * running lesson is missing, and afterwards everyone is taken again. /metrics shows all of it in
+ * Prometheus' format. Method: one worker with a small limit of packets per second, so that each
+ * level is reached exactly; a second room sends as much as each step needs; everything is looked up
+ * in /metrics. What a real load does to delays is crowd_test.c's.
  */
 #include "exposition.h"
 #include "integration/site.h"
@@ -273,7 +273,7 @@ static void must_be_whole(struct it_site *class, const struct it_site *teacher)
                 0);
 }
 
-static void test_threefold_overload(void **state)
+static void test_levels(void **state)
 {
     (void)state;
     struct it_site *teacher, *class;
@@ -320,7 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_metrics_of_a_lesson, clean),
-        cmocka_unit_test_teardown(test_threefold_overload, clean),
+        cmocka_unit_test_teardown(test_levels, clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
