@@ -74,8 +74,10 @@ static const struct sample_row call_rows[] = {{"receive", UDP(recv_calls)},
 static const struct sample_row message_rows[] = {{NULL, UDP(messages_out)}};
 static const struct sample_row refused_rows[] = {{NULL, UDP(runs_refused)}};
 static const struct sample_row keyframe_rows[] = {{NULL, NODE(keyframes_requested)}};
-static const struct sample_row nack_rows[] = {
-    {"sent", NODE(nacks_sent)}, {"answered", NODE(nacks_answered)}, {"missed", NODE(nacks_missed)}};
+static const struct sample_row nack_rows[] = {{"sent", NODE(nacks_sent)},
+                                              {"answered", NODE(nacks_answered)},
+                                              {"missed", NODE(nacks_missed)},
+                                              {"dropped", NODE(nacks_dropped)}};
 static const struct sample_row switch_rows[] = {{NULL, NODE(layer_switches)}};
 static const struct sample_row turn_rows[] = {{NULL, GAUGE(turns)}};
 static const struct sample_row tcp_rows[] = {{"accepted", STAT(tcp_accepted)},

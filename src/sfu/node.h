@@ -32,8 +32,9 @@ struct sfu_node_config {
 struct sfu_node_stats {
     uint64_t rtp_in, rtp_out, rtx_in, rtx_out, rtcp_in, rtcp_out, relay_in, relay_out;
     uint64_t drop_unknown_ssrc, drop_malformed, drop_unknown_peer, drop_duplicate, drop_no_buffer;
-    uint64_t keyframes_requested, layer_switches, nacks_sent, nacks_answered, nacks_missed;
-    uint32_t peers, tracks, subs; /* now */
+    uint64_t keyframes_requested, layer_switches, nacks_sent;
+    uint64_t nacks_answered, nacks_missed, nacks_dropped; /* of subscribers: one per number */
+    uint32_t peers, tracks, subs;                         /* now */
 };
 
 /* -ENOMEM. */

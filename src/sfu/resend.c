@@ -17,20 +17,32 @@ static bool may_resend(const struct sfu_sub *s, const struct rtp_mapper_entry *e
            (uint16_t)(ms_of(now) - e->resent_ms) >= TK_MIN(pause, MONO_MS(200)) / 1000;
 }
 
-void sfu__sub_handle_nack(struct sfu_sub *s, const uint16_t *seqs, size_t count, mono_us now)
+/* Counts when it queues: one compound packet may name the same number in many NACKs, and what the
+ * queue holds of one subscriber is then no more than its history. */
+static void queue(struct sfu_sub *s, uint16_t seq, mono_us now)
 {
     struct sfu_node *node = s->track->node;
-    for (size_t i = 0; i < count && node->resend_count < SFU_RESENDS_MAX; i++) {
-        struct rtp_mapper_entry *e = rtp_mapper_find(&s->mapper, seqs[i]);
-        if (e == NULL) {
-            node->stats.nacks_missed++;
-            continue;
-        }
-        if (!may_resend(s, e, now))
-            continue;
-        size_t at = (node->resend_first + node->resend_count++) % SFU_RESENDS_MAX;
-        node->resends[at] = (struct sfu_resend){.sub = s->config.sub, .seq = seqs[i]};
+    struct rtp_mapper_entry *e = rtp_mapper_find(&s->mapper, seq);
+    if (e == NULL) {
+        node->stats.nacks_missed++;
+        return;
     }
+    if (!may_resend(s, e, now))
+        return;
+    if (node->resend_count == SFU_RESENDS_MAX) {
+        node->stats.nacks_dropped++;
+        return;
+    }
+    e->resent_ms = ms_of(now);
+    e->resent_count++;
+    size_t at = (node->resend_first + node->resend_count++) % SFU_RESENDS_MAX;
+    node->resends[at] = (struct sfu_resend){.sub = s->config.sub, .seq = seq};
+}
+
+void sfu__sub_handle_nack(struct sfu_sub *s, const uint16_t *seqs, size_t count, mono_us now)
+{
+    for (size_t i = 0; i < count; i++)
+        queue(s, seqs[i], now);
 }
 
 static struct sfu_packet *source_of(const struct sfu_sub *s, const struct rtp_mapper_entry *e)
@@ -46,8 +58,6 @@ static size_t answer(struct sfu_sub *s, uint16_t seq, mono_us now, struct sfu_ou
     struct rtp_mapper_entry *e = rtp_mapper_find(&s->mapper, seq);
     if (e == NULL)
         return 0;
-    e->resent_ms = ms_of(now);
-    e->resent_count++;
     if (e->state == RTP_MAPPER_HOLE)
         return sfu__sub_write_empty(s, seq, e, ret_out);
     /* What has not gone out yet goes only to who still receives that layer. */

@@ -6,6 +6,7 @@
 #include "unit/sfu/bench.h"
 
 #include "base/bytes.h"
+#include "sfu/limits.h"
 
 #include <string.h>
 
@@ -111,6 +112,81 @@ static void test_limits(void **state)
     bench_destroy(b);
 }
 
+/* One compound packet in which many NACKs name the same numbers: each is answered once. */
+static void test_repeated_in_compound(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    uint16_t seqs[40];
+    for (uint16_t i = 0; i < ARRAY_COUNT(seqs); i++) {
+        send_frame(b, 10 + i, i == 0, false);
+        seqs[i] = bench_rtp(b, 21, i)->seq;
+    }
+    uint8_t buf[1200];
+    struct wr w = wr_init(buf, sizeof(buf));
+    for (int i = 0; i < 30; i++)
+        rtcp_put_nack(&w, 1, 21, seqs, ARRAY_COUNT(seqs));
+    bench_clear(b);
+    bench_rtcp(b, BOB, &w);
+    assert_int_equal(bench_count(b, 10021), ARRAY_COUNT(seqs));
+    assert_int_equal(bench_stats(b).nacks_answered, ARRAY_COUNT(seqs));
+    bench_destroy(b);
+}
+
+/* Asks for `count` numbers from `first` on; nothing is answered until the node is drained. */
+static void nack_run(struct bench *b, uint32_t ssrc, uint16_t first, uint16_t count)
+{
+    for (uint16_t at = 0; at < count; at += SFU_NACKS_MAX) {
+        uint16_t seqs[SFU_NACKS_MAX], n = TK_MIN((uint16_t)(count - at), SFU_NACKS_MAX);
+        for (uint16_t i = 0; i < n; i++)
+            seqs[i] = (uint16_t)(first + at + i);
+        uint8_t buf[600];
+        struct wr w = wr_init(buf, sizeof(buf));
+        rtcp_put_nack(&w, 1, ssrc, seqs, n);
+        sfu_node_handle_rtcp(b->node, BOB, buf, wr_size(&w), b->now);
+    }
+}
+
+static size_t drain_uncounted(struct bench *b)
+{
+    struct sfu_out outs[64];
+    size_t sum = 0;
+    for (size_t n; (n = sfu_node_poll_transmits(b->node, outs, ARRAY_COUNT(outs))) > 0;)
+        sum += n;
+    bench_drain(b);
+    return sum;
+}
+
+/* More is asked for at once than the queue holds: the rest is counted, and may be asked for again.
+ */
+static void test_full(void **state)
+{
+    (void)state;
+    enum { FRAMES = 400, VIEWERS = 11, WAITING = FRAMES * VIEWERS };
+    struct bench *b = bench_create_sized(0, 1024);
+    bench_peer(b, ALICE);
+    bench_peer(b, BOB);
+    bench_video(b, VIDEO, ALICE, 1);
+    uint16_t first[VIEWERS];
+    for (uint32_t i = 0; i < VIEWERS; i++)
+        bench_sub(b, 21 + i, VIDEO, BOB, 0);
+    for (uint16_t i = 0; i < FRAMES; i++) {
+        send_frame(b, 10 + i, i == 0, false);
+        for (uint32_t n = 0; n < VIEWERS && i == 0; n++)
+            first[n] = bench_rtp(b, 21 + n, 0)->seq;
+        bench_clear(b);
+    }
+    for (uint32_t i = 0; i < VIEWERS; i++)
+        nack_run(b, 21 + i, first[i], FRAMES);
+    assert_int_equal(bench_stats(b).nacks_dropped, WAITING - SFU_RESENDS_MAX);
+    assert_int_equal(drain_uncounted(b), SFU_RESENDS_MAX);
+    nack_run(b, 21 + VIEWERS - 1, first[VIEWERS - 1], FRAMES);
+    assert_int_equal(drain_uncounted(b), WAITING - SFU_RESENDS_MAX);
+    assert_int_equal(bench_stats(b).nacks_missed, 0);
+    bench_destroy(b);
+}
+
 /* The ring holds 64 packets here, and two seconds. */
 static void test_gone(void **state)
 {
@@ -207,7 +283,8 @@ int main(void)
         cmocka_unit_test(test_rtx),      cmocka_unit_test(test_plain),
         cmocka_unit_test(test_limits),   cmocka_unit_test(test_gone),
         cmocka_unit_test(test_uplink),   cmocka_unit_test(test_hole),
-        cmocka_unit_test(test_withheld),
+        cmocka_unit_test(test_withheld), cmocka_unit_test(test_repeated_in_compound),
+        cmocka_unit_test(test_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
