@@ -295,6 +295,11 @@ void rtp_mapper_drop_padding(struct rtp_mapper *m, uint8_t layer, uint64_t seq)
         place_of(m, number)->state = RTP_MAPPER_HOLE;
 }
 
+void rtp_mapper_forget(struct rtp_mapper *m)
+{
+    m->out_first = m->out_next;
+}
+
 struct rtp_mapper_entry *rtp_mapper_find(struct rtp_mapper *m, uint16_t out_seq)
 {
     uint64_t ext = rtp_seq_expand(out_seq, m->out_next - 1);

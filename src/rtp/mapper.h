@@ -154,6 +154,10 @@ void rtp_mapper_drop(struct rtp_mapper *m, const struct rtp_mapper_in *in);
 /* The same for a packet without payload (padding, RFC 3550 5.1): only the sequence closes up. */
 void rtp_mapper_drop_padding(struct rtp_mapper *m, uint8_t layer, uint64_t seq);
 
+/* What went out cannot be found any more, and no place is kept: for a change after which the same
+ * packets would be written in another way. What comes goes on being numbered. */
+void rtp_mapper_forget(struct rtp_mapper *m);
+
 /* What went out under an outgoing sequence number, or NULL if it is not in the history. SENT: the
  * source packet and the numbers it was given. RESERVED: ask the source's ring, then
  * rtp_mapper_forward(). HOLE: will never exist; an empty padding packet closes the gap. */

@@ -4,6 +4,13 @@
 
 /* The way of a packet from its publisher, or from another worker, into the ring of its layer. */
 
+void sfu__layer_forget(struct sfu_layer *l)
+{
+    sfu__pending_purge(l);
+    sfu__ring_clear(&l->ring);
+    l->start_seq = 0;
+}
+
 /* A new SSRC on the same layer: another encoder. The extended numbers go on growing, so that
  * nothing that is remembered of the old stream is taken for the new one. */
 static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
@@ -14,9 +21,7 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
     if (l->seqs.newest == 0)
         return;
     l->seqs.newest = (((l->seqs.newest >> 16) + 2) << 16) + (uint16_t)(v->seq - 1);
-    sfu__pending_purge(l);
-    sfu__ring_clear(&l->ring);
-    l->start_seq = 0;
+    sfu__layer_forget(l);
     if (l->uplink != NULL) {
         struct rtp_nack_config nack = l->uplink->nack.config;
         rtp_nack_fini(&l->uplink->nack);

@@ -380,6 +380,8 @@ struct sfu_bind *sfu__bind_find(struct sfu_peer *p, const struct rtp_view *v,
 int sfu__peer_open_twcc(struct sfu_peer *p);
 
 /* receive.c */
+/* Lets go of all packets of the layer. */
+void sfu__layer_forget(struct sfu_layer *l);
 /* How old a packet may grow in the layer's ring. */
 mono_us sfu__layer_age_max(struct sfu_layer *l);
 struct sfu_arrival {
@@ -402,6 +404,8 @@ size_t sfu__fanout_poll(struct sfu_node *node, struct sfu_out *outs, size_t max)
 /* start.c */
 /* Takes the subscription out of wherever packets flow to it. */
 void sfu__sub_stop(struct sfu_sub *s);
+/* Stops it if it reads the ring: what it would read next is gone. */
+void sfu__sub_stop_reading(struct sfu_sub *s);
 /* A keyframe came: whoever waits for it starts. */
 void sfu__start_waiting(struct sfu_layer *l, const struct sfu_packet *p, mono_us now);
 /* True if a keyframe in the ring is recent enough, and the subscription has started there. */

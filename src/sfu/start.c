@@ -41,6 +41,14 @@ void sfu__sub_stop(struct sfu_sub *s)
     s->current = SFU_LAYER_NONE;
 }
 
+void sfu__sub_stop_reading(struct sfu_sub *s)
+{
+    if (!is_catching_up(s))
+        return;
+    sfu__sub_stop(s);
+    s->waiting_since = s->track->node->now;
+}
+
 static void enter_layer(struct sfu_sub *s, struct sfu_layer *l)
 {
     s->catch_up_next = 0;

@@ -39,8 +39,12 @@ static struct sfu_route make_route(const struct sfu_sub_config *c, const struct 
                               .rtx_pt = c->rtx_ssrc != 0 ? to->rtx_pt : 0};
 }
 
+/* Without RTX a packet is sent again under its own number, and must then be the same packet: the
+ * SRTP key would otherwise meet one packet index with two texts (RFC 3711, 9.1). What forwarding
+ * makes of a packet may therefore change only for packets that have not gone out. */
 void sfu__sub_set_routes(struct sfu_sub *s)
 {
+    rtp_mapper_forget(&s->mapper);
     memset(s->routes, 0, sizeof(s->routes));
     for (size_t i = 0; i < s->track->config.pt_count; i++)
         s->routes[i] = make_route(&s->config, &s->track->config.pts[i]);
@@ -49,6 +53,9 @@ void sfu__sub_set_routes(struct sfu_sub *s)
 /* A copy of the peer's extension ids: what is needed per packet lies together. */
 void sfu__sub_set_exts(struct sfu_sub *s)
 {
+    if (memcmp(&s->exts, &s->peer->config.exts, sizeof(s->exts)) == 0)
+        return;
+    rtp_mapper_forget(&s->mapper);
     s->exts = s->peer->config.exts;
 }
 

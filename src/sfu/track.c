@@ -223,6 +223,27 @@ static void purge_pending(struct sfu_track *t)
         sfu__pending_purge(&t->layers[i]);
 }
 
+static bool has_same_pts(const struct sfu_track_config *a, const struct sfu_track_config *b)
+{
+    return a->pt_count == b->pt_count &&
+           memcmp(a->pts, b->pts, a->pt_count * sizeof(a->pts[0])) == 0;
+}
+
+/* The payload types are other ones: what has come names them by their places among the old. Who
+ * reads the ring waits for a keyframe, the others go on with what comes. */
+static void change_pts(struct sfu_track *t)
+{
+    index_pts(t);
+    for (size_t i = 0; i < RTP_LAYERS_MAX; i++)
+        sfu__layer_forget(&t->layers[i]);
+    LIST_FOR_EACH(it, &t->subs)
+    {
+        struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, track_link);
+        sfu__sub_set_routes(s);
+        sfu__sub_stop_reading(s);
+    }
+}
+
 int sfu_node_set_track(struct sfu_node *node, const struct sfu_track_config *config)
 {
     struct sfu_track *t = idmap_get(&node->tracks, config->track);
@@ -233,18 +254,17 @@ int sfu_node_set_track(struct sfu_node *node, const struct sfu_track_config *con
     sfu_peer_id source = t->config.source_peer;
     for (size_t i = config->layer_count; i < t->config.layer_count; i++)
         t->layers[i].is_live = false;
+    bool is_same = has_same_pts(&t->config, config);
     t->config = *config;
     t->config.source_peer = source;
-    index_pts(t);
+    if (!is_same)
+        change_pts(t);
     int err = open_layers(t);
     if (err < 0) {
         t->config.layer_count = 1; /* the first layer has its memory since the beginning */
         return err;
     }
     bind_configured(t);
-    purge_pending(t); /* their payload types may be other ones now */
-    LIST_FOR_EACH(it, &t->subs)
-    sfu__sub_set_routes(CONTAINER_OF(it, struct sfu_sub, track_link));
     sfu__track_choose(t, node->now);
     return 0;
 }
