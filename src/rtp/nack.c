@@ -61,11 +61,17 @@ static size_t lower_bound(const struct rtp_nack *n, uint64_t seq)
     return low;
 }
 
+bool rtp_nack_is_missing(const struct rtp_nack *n, uint64_t seq_ext)
+{
+    size_t i = lower_bound(n, seq_ext);
+    return i < n->missing_count && n->missing[i].seq == seq_ext;
+}
+
 static void handle_late(struct rtp_nack *n, uint64_t seq)
 {
-    size_t i = lower_bound(n, seq);
-    if (i == n->missing_count || n->missing[i].seq != seq)
+    if (!rtp_nack_is_missing(n, seq))
         return;
+    size_t i = lower_bound(n, seq);
     if (n->missing[i].tries > 0)
         n->recovered++;
     n->missing_count--;

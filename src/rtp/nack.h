@@ -53,6 +53,9 @@ void rtp_nack_set_rtt(struct rtp_nack *n, mono_us rtt);
  * longer than the list can be overflows it: everything missing is given up, as without memory. */
 void rtp_nack_packet(struct rtp_nack *n, uint64_t seq_ext, enum rtp_seq_result result, mono_us now);
 
+/* True if the packet has not come and may still be asked for. */
+bool rtp_nack_is_missing(const struct rtp_nack *n, uint64_t seq_ext);
+
 /* A keyframe began at this number: what is missing before it is not needed any more. */
 void rtp_nack_forget_before(struct rtp_nack *n, uint64_t seq_ext);
 

@@ -11,6 +11,15 @@ void sfu__layer_forget(struct sfu_layer *l)
     l->start_seq = 0;
 }
 
+void sfu__layer_forget_missing(struct sfu_layer *l)
+{
+    if (l->uplink == NULL)
+        return;
+    struct rtp_nack_config nack = l->uplink->nack.config;
+    rtp_nack_fini(&l->uplink->nack);
+    rtp_nack_init(&l->uplink->nack, &nack);
+}
+
 /* A new SSRC on the same layer: another encoder. The extended numbers go on growing, so that
  * nothing that is remembered of the old stream is taken for the new one. */
 static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
@@ -22,12 +31,9 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
         return;
     l->seqs.newest = (((l->seqs.newest >> 16) + 2) << 16) + (uint16_t)(v->seq - 1);
     sfu__layer_forget(l);
-    if (l->uplink != NULL) {
-        struct rtp_nack_config nack = l->uplink->nack.config;
-        rtp_nack_fini(&l->uplink->nack);
-        rtp_nack_init(&l->uplink->nack, &nack);
+    sfu__layer_forget_missing(l);
+    if (l->uplink != NULL)
         rtp_recv_stats_init(&l->uplink->stats, t->clock_hz);
-    }
     LIST_FOR_EACH(it, &t->subs)
     {
         struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, track_link);
@@ -199,6 +205,14 @@ static void note_uplink(struct sfu_layer *l, uint64_t seq, enum rtp_seq_result r
                          now + up->nack.config.reorder_wait);
 }
 
+/* A late packet may take a place that the ring has given back. If the place was that of a packet
+ * which has been sent on, nothing may be answered with this one: it may have other bytes, and the
+ * SRTP key would meet one packet index with two texts. */
+static bool may_have_been_sent(const struct sfu_layer *l, uint64_t seq)
+{
+    return seq < l->ring.gone_end && !rtp_nack_is_missing(&l->uplink->nack, seq);
+}
+
 void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_us now)
 {
     struct sfu_track *t = l->track;
@@ -215,8 +229,13 @@ void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_
         t->node->stats.drop_malformed++;
         return;
     }
-    if (l->uplink != NULL)
+    if (l->uplink != NULL) {
+        if (result == RTP_SEQ_LATE && may_have_been_sent(l, seq)) {
+            t->node->stats.drop_duplicate++;
+            return;
+        }
         note_uplink(l, seq, result, in, now);
+    }
     if (t->is_blocked)
         return;
     struct sfu_packet *p = store(l, seq, in, pt_index, now);

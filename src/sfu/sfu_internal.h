@@ -382,6 +382,8 @@ int sfu__peer_open_twcc(struct sfu_peer *p);
 /* receive.c */
 /* Lets go of all packets of the layer. */
 void sfu__layer_forget(struct sfu_layer *l);
+/* And of what has to be asked for again. */
+void sfu__layer_forget_missing(struct sfu_layer *l);
 /* How old a packet may grow in the layer's ring. */
 mono_us sfu__layer_age_max(struct sfu_layer *l);
 struct sfu_arrival {

@@ -254,6 +254,9 @@ int sfu_node_set_track(struct sfu_node *node, const struct sfu_track_config *con
     sfu_peer_id source = t->config.source_peer;
     for (size_t i = config->layer_count; i < t->config.layer_count; i++)
         t->layers[i].is_live = false;
+    if (config->has_nack != t->config.has_nack) /* what came without it was not noted */
+        for (size_t i = 0; i < RTP_LAYERS_MAX; i++)
+            sfu__layer_forget_missing(&t->layers[i]);
     bool is_same = has_same_pts(&t->config, config);
     t->config = *config;
     t->config.source_peer = source;

@@ -177,12 +177,79 @@ static void test_payload_types_while_reading(void **state)
     bench_destroy(b);
 }
 
+/* A publisher repeats what has left the ring, with another text, as RTX or by itself. */
+static void test_repeated_by_publisher(void **state)
+{
+    (void)state;
+    for (int is_rtx = 0; is_rtx < 2; is_rtx++) {
+        struct bench *b = room();
+        add_plain(b, VIDEO);
+        for (uint16_t i = 0; i < 20; i++) {
+            send_frame(b, 10 + i, 1, i == 0, false);
+            bench_wait(b, MONO_MS(50));
+        }
+        send_frame(b, 12, 7, false, is_rtx);
+        assert_int_equal(bench_stats(b).drop_duplicate, 1);
+        ask_again(b, 2);
+        assert_int_equal(bench_count(b, SUB), 20);
+        check_same(b);
+        bench_destroy(b);
+    }
+}
+
+/* What was lost takes its place even when those around it have left the ring; the places that this
+ * opens again are not for others. */
+static void test_lost_long_ago(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    add_plain(b, VIDEO);
+    for (uint16_t i = 0; i < 20; i++) {
+        if (i != 3)
+            send_frame(b, 10 + i, 1, i == 0, false);
+        bench_wait(b, MONO_MS(45));
+    }
+    send_frame(b, 13, 1, false, true);
+    assert_int_equal(bench_count(b, SUB), 20);
+    assert_int_equal((uint16_t)(bench_rtp(b, SUB, 19)->seq - bench_rtp(b, SUB, 0)->seq), 3);
+    send_frame(b, 14, 7, false, true);
+    assert_int_equal(bench_stats(b).drop_duplicate, 1);
+    ask_again(b, 3);
+    assert_int_equal(bench_count(b, SUB), 20);
+    check_same(b);
+    bench_destroy(b);
+}
+
+/* While no NACK was agreed on, nobody noted what came: it does not count as missing later. */
+static void test_nack_agreed_later(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    add_plain(b, VIDEO);
+    struct sfu_track_config c = video_config();
+    for (uint16_t i = 0; i < 20; i++) {
+        c.has_nack = i < 3 || i > 10;
+        assert_int_equal(sfu_node_set_track(b->node, &c), 0);
+        bench_drain(b);
+        send_frame(b, 10 + i, 1, i == 0, false);
+        bench_wait(b, MONO_MS(45));
+    }
+    send_frame(b, 14, 7, false, true);
+    ask_again(b, 4);
+    assert_int_equal(bench_count(b, SUB), 20);
+    check_same(b);
+    bench_destroy(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_extension_ids),
         cmocka_unit_test(test_payload_types),
         cmocka_unit_test(test_payload_types_while_reading),
+        cmocka_unit_test(test_repeated_by_publisher),
+        cmocka_unit_test(test_lost_long_ago),
+        cmocka_unit_test(test_nack_agreed_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
