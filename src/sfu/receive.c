@@ -47,11 +47,13 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
 
 /* ---- the description of a packet ---- */
 
-/* Those that are passed through: SFU_EXTS_MAX. */
+/* Those that are passed through. */
 #define PASSED_EXTS                                                                \
     (RTP_EXT_BIT(RTP_EXT_AUDIO_LEVEL) | RTP_EXT_BIT(RTP_EXT_ABS_CAPTURE_TIME) |    \
      RTP_EXT_BIT(RTP_EXT_PLAYOUT_DELAY) | RTP_EXT_BIT(RTP_EXT_VIDEO_ORIENTATION) | \
      RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR))
+
+_Static_assert(__builtin_popcount(PASSED_EXTS) <= SFU_EXTS_MAX, "room for each in sfu_packet.exts");
 
 static void note_exts(struct sfu_packet *p, const struct sfu_arrival *in)
 {
