@@ -85,13 +85,13 @@ struct rtp_mapper {
     /* VP8: outgoing = source + offset - (frames left out before it). */
     bool has_picture;
     bool is_short_picture;
-    uint64_t picture_newest;     /* extended source picture id */
-    uint64_t picture_out_newest; /* newest outgoing picture id, extended */
-    uint64_t picture_offset;
-    uint64_t picture_floor; /* source ids up to here are forgotten */
     uint8_t tl0_offset;
     uint8_t tl0_out_newest;
     uint8_t drop_count;
+    uint64_t picture_newest;     /* extended source picture id */
+    uint64_t picture_out_newest; /* newest outgoing picture id, extended */
+    uint64_t picture_offset;
+    uint64_t picture_floor;               /* source ids up to here are forgotten */
     uint64_t drops[RTP_MAPPER_DROPS_MAX]; /* extended source ids left out, ascending */
 };
 

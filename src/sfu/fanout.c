@@ -1,5 +1,7 @@
 #include "sfu/sfu_internal.h"
 
+#include <stddef.h>
+
 /*
  * The hot loop: layers with pending packets, the subscriptions that receive them, and for each of
  * these the packets.
@@ -71,17 +73,24 @@ mono_us sfu__held_next(const struct sfu_node *node)
     return list_is_empty(&node->held) ? MONO_NEVER : first_of(&node->held)->held_until;
 }
 
-/* What forwarding touches of a subscription: with hundreds of them it is in no cache any more.
- * Asked for two subscriptions ahead, as one sound packet for one of them is done before memory
- * answers. */
+/* What forwarding touches of a subscription, up to the frames that were left out: with hundreds of
+ * them it is in no cache any more. Asked for two subscriptions ahead, as one sound packet for one
+ * of them is done before memory answers. */
+#define LINE      64
+#define LAST_LINE (4 * LINE) /* at least _Alignof(max_align_t) bytes from there are in the line */
+
+_Static_assert(offsetof(struct sfu_sub, mapper) + offsetof(struct rtp_mapper, drops) <=
+                   LAST_LINE + _Alignof(max_align_t),
+               "in the lines that are asked for");
+
 static void prefetch_sub(const struct list *at)
 {
     const char *s = (const char *)CONTAINER_OF(at, struct sfu_sub, flow_link);
     PREFETCH(s);
-    PREFETCH(s + 64);
-    PREFETCH(s + 128);
-    PREFETCH(s + 192);
-    PREFETCH(s + 256);
+    PREFETCH(s + LINE);
+    PREFETCH(s + 2 * LINE);
+    PREFETCH(s + 3 * LINE);
+    PREFETCH(s + LAST_LINE);
 }
 
 static void prefetch_ahead(const struct sfu_layer *l, const struct list *at)

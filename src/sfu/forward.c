@@ -175,7 +175,7 @@ static uint8_t temporal_at(const struct sfu_sub *s, uint64_t seq)
  * the layer that was left out, and goes one layer at a time. */
 static void step_temporal(struct sfu_sub *s, const struct sfu_packet *p)
 {
-    uint8_t target = s->target.temporal_max, next = s->temporal_now;
+    uint8_t target = s->temporal_max, next = s->temporal_now;
     if (p->is_keyframe || target < s->temporal_now)
         next = target;
     else if (target > s->temporal_now && p->is_layer_sync && p->temporal_id == s->temporal_now + 1)
@@ -192,7 +192,7 @@ static bool passes_temporal(struct sfu_sub *s, const struct sfu_packet *p)
 {
     if (!p->has_temporal)
         return true;
-    if (s->target.temporal_max != s->temporal_now)
+    if (s->temporal_max != s->temporal_now)
         step_temporal(s, p);
     bool is_before = p->in.seq < s->temporal_since;
     return p->temporal_id <= (is_before ? temporal_at(s, p->in.seq) : s->temporal_now);

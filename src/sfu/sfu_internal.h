@@ -274,7 +274,7 @@ struct sfu_step {
 };
 
 struct sfu_sub {
-    /* What every forwarded packet needs, together. */
+    /* What every forwarded packet needs, together: sfu__fanout_poll() asks memory for it ahead. */
     struct list flow_link;   /* see the head of this file */
     struct sfu_track *track; /* parent */
     sfu_peer_id peer_id;
@@ -287,6 +287,7 @@ struct sfu_sub {
     int8_t current;          /* layer being forwarded, or SFU_LAYER_NONE */
     int8_t wanted;           /* layer to be forwarded as soon as its keyframe comes */
     uint8_t temporal_now;    /* highest id sent */
+    uint8_t temporal_max;    /* the target's */
     uint64_t temporal_since; /* the frame from which temporal_now counts */
     uint16_t rtx_seq;
     uint32_t packets, octets;

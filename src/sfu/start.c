@@ -89,7 +89,7 @@ static void start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
     s->current = (int8_t)p->in.layer;
     if (s->current == s->wanted)
         list_remove(&s->wait_link);
-    s->temporal_now = s->target.temporal_max;
+    s->temporal_now = s->temporal_max;
     s->temporal_since = p->in.seq;
     s->step_count = 0;
     s->needs_keyframe = false;

@@ -76,6 +76,14 @@ static void init_mapper(struct sfu_sub *s)
     s->mid_end = UINT64_MAX;
 }
 
+/* The part that packets are judged by lies with what is needed per packet. */
+static void set_target(struct sfu_sub *s, const struct sfu_sub_target *target)
+{
+    s->target = *target;
+    s->target.layer_max = TK_MAX(target->layer_max, (int8_t)SFU_LAYER_NONE);
+    s->temporal_max = target->temporal_max;
+}
+
 static struct sfu_sub *sub_new(const struct sfu_sub_config *config, struct sfu_track *t,
                                struct sfu_peer *p, mono_us now)
 {
@@ -93,9 +101,9 @@ static struct sfu_sub *sub_new(const struct sfu_sub_config *config, struct sfu_t
     s->is_video = is_video;
     s->mid_size = (uint8_t)strnlen(config->mid, sizeof(config->mid));
     s->config.cname[sizeof(s->config.cname) - 1] = '\0';
-    s->target = (struct sfu_sub_target){.sub = config->sub,
-                                        .layer_max = is_video ? SFU_LAYER_NONE : 0,
-                                        .temporal_max = SFU_TEMPORAL_ALL};
+    set_target(s, &(struct sfu_sub_target){.sub = config->sub,
+                                           .layer_max = is_video ? SFU_LAYER_NONE : 0,
+                                           .temporal_max = SFU_TEMPORAL_ALL});
     s->current = SFU_LAYER_NONE;
     s->wanted = SFU_LAYER_NONE;
     s->waiting_since = now;
@@ -170,8 +178,7 @@ void sfu_node_set_sub_target(struct sfu_node *node, const struct sfu_sub_target 
     struct sfu_sub *s = idmap_get(&node->subs, target->sub);
     if (s == NULL)
         return;
-    s->target = *target;
-    s->target.layer_max = TK_MAX(target->layer_max, (int8_t)SFU_LAYER_NONE);
+    set_target(s, target);
     sfu__sub_choose(s, now);
     sfu__wanted_update(s->track, true, now);
 }
