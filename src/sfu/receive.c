@@ -215,6 +215,31 @@ static bool may_have_been_sent(const struct sfu_layer *l, uint64_t seq)
     return seq < l->ring.gone_end && !rtp_nack_is_missing(&l->uplink->nack, seq);
 }
 
+/* The packet's extended number; false if it is not wanted. Another node's number is taken as it is:
+ * a jump has been judged there, and what this node has not been given in between does not matter.
+ */
+static bool number(struct sfu_layer *l, const struct sfu_arrival *in, mono_us now,
+                   uint64_t *ret_seq)
+{
+    struct sfu_node_stats *stats = &l->track->node->stats;
+    if (l->uplink == NULL) {
+        *ret_seq = in->relay_seq;
+        l->seqs.newest = TK_MAX(l->seqs.newest, in->relay_seq);
+        return true;
+    }
+    enum rtp_seq_result result = rtp_seq_ext_update(&l->seqs, in->view.seq, ret_seq);
+    if (result == RTP_SEQ_JUMP) {
+        stats->drop_malformed++;
+        return false;
+    }
+    if (result == RTP_SEQ_LATE && may_have_been_sent(l, *ret_seq)) {
+        stats->drop_duplicate++;
+        return false;
+    }
+    note_uplink(l, *ret_seq, result, in, now);
+    return true;
+}
+
 void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_us now)
 {
     struct sfu_track *t = l->track;
@@ -226,19 +251,7 @@ void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_
     if (l->ssrc != in->view.ssrc)
         restart(l, &in->view, now);
     uint64_t seq;
-    enum rtp_seq_result result = rtp_seq_ext_update(&l->seqs, in->view.seq, &seq);
-    if (result == RTP_SEQ_JUMP) {
-        t->node->stats.drop_malformed++;
-        return;
-    }
-    if (l->uplink != NULL) {
-        if (result == RTP_SEQ_LATE && may_have_been_sent(l, seq)) {
-            t->node->stats.drop_duplicate++;
-            return;
-        }
-        note_uplink(l, seq, result, in, now);
-    }
-    if (t->is_blocked)
+    if (!number(l, in, now, &seq) || t->is_blocked)
         return;
     struct sfu_packet *p = store(l, seq, in, pt_index, now);
     if (p == NULL)
@@ -253,7 +266,7 @@ void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_
         sfu__start_waiting(l, p, now);
     l->arriving = 0;
     sfu__pending_add(l, p, seq == l->seqs.newest, now);
-    sfu__relay_packet(l, in->pkt);
+    sfu__relay_packet(l, in->pkt, seq);
 }
 
 /* ---- from the publisher ---- */

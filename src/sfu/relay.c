@@ -11,7 +11,7 @@ static struct sfu_relay *push(struct sfu_node *node)
     return &node->relays[(node->relay_first + node->relay_count++) % SFU_RELAYS_MAX];
 }
 
-void sfu__relay_packet(struct sfu_layer *l, struct pkt *pkt)
+void sfu__relay_packet(struct sfu_layer *l, struct pkt *pkt, uint64_t seq)
 {
     struct sfu_track *t = l->track;
     struct sfu_relay *r = t->relay_mask != 0 && t->peer != NULL ? push(t->node) : NULL;
@@ -21,6 +21,7 @@ void sfu__relay_packet(struct sfu_layer *l, struct pkt *pkt)
                             .worker_mask = t->relay_mask,
                             .track = t->config.track,
                             .layer = (int8_t)l->index,
+                            .seq = seq,
                             .pkt = pkt,
                             .exts = t->peer->config.exts};
     for (uint32_t mask = t->relay_mask; mask != 0; mask &= mask - 1)
@@ -60,7 +61,7 @@ void sfu__layer_set_report(struct sfu_layer *l, const struct rtp_sr_ref *sr)
 
 static void handle_packet(struct sfu_layer *l, const struct sfu_relay *relay, mono_us now)
 {
-    struct sfu_arrival in = {.pkt = relay->pkt};
+    struct sfu_arrival in = {.pkt = relay->pkt, .relay_seq = relay->seq};
     if (rtp_parse(relay->pkt->data, relay->pkt->size, &in.view) < 0) {
         l->track->node->stats.drop_malformed++;
         return;

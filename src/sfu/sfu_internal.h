@@ -392,6 +392,7 @@ struct sfu_arrival {
     struct rtp_view view;
     struct rtp_ext_set exts;
     bool is_rtx;
+    uint64_t relay_seq; /* of a relay: its extended number */
 };
 void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_us now);
 
@@ -470,7 +471,7 @@ void sfu__speaker_packet(struct sfu_track *t, const struct sfu_arrival *in, mono
 void sfu__speaker_tick(struct sfu_track *t, mono_us now);
 
 /* relay.c */
-void sfu__relay_packet(struct sfu_layer *l, struct pkt *pkt);
+void sfu__relay_packet(struct sfu_layer *l, struct pkt *pkt, uint64_t seq);
 void sfu__relay_report(struct sfu_layer *l);
 void sfu__layer_set_report(struct sfu_layer *l, const struct rtp_sr_ref *sr);
 

@@ -112,6 +112,7 @@ struct sfu_relay {
     uint32_t worker_mask; /* bit w: for worker w */
     sfu_track_id track;
     int8_t layer;
+    uint64_t seq; /* PACKET: extended by the node that receives the track, and never taken back */
     struct pkt
         *pkt; /* one reference per bit, owned by the receiver of the message; NULL for reports */
     struct rtp_ext_ids exts; /* PACKET: the publisher's, to read its header extensions by */

@@ -336,6 +336,47 @@ static void test_relays(void **state)
     bench_destroy(b);
 }
 
+static void pass_relays(struct bench *b, struct bench *far)
+{
+    for (size_t i = 0; i < b->relay_count; i++) {
+        sfu_node_handle_relay(far->node, &b->relays[i], far->now);
+        bench_drain(far);
+    }
+    b->relay_count = 0; /* the references were handed over */
+}
+
+/* A far viewer gets what a near one gets: the publisher's numbers jump, or go a long way while
+ * nobody is there on the other worker. */
+static void test_relayed_jumps(void **state)
+{
+    (void)state;
+    for (int is_away = 0; is_away < 2; is_away++) {
+        struct bench *b = room(), *far = bench_create(1);
+        bench_peer(far, BOB);
+        bench_video(far, VIDEO, 0, 3);
+        bench_sub(far, 21, VIDEO, BOB, 0);
+        bench_sub(b, 22, VIDEO, BOB, 0);
+        sfu_node_set_relay_targets(b->node, VIDEO, 2);
+        send_frame(b, 0, 100, true);
+        pass_relays(b, far);
+        uint16_t seq = 100;
+        sfu_node_set_relay_targets(b->node, VIDEO, is_away ? 0 : 2);
+        for (int i = 0; i < 22 && is_away; i++) /* nearly once round */
+            send_frame(b, 0, seq = (uint16_t)(seq + 2900), false);
+        sfu_node_set_relay_targets(b->node, VIDEO, 2);
+        seq = is_away ? seq : seq + 20000;
+        bench_clear(b);
+        for (uint16_t i = 1; i <= 4; i++)
+            send_frame(b, 0, (uint16_t)(seq + i), i == 2);
+        pass_relays(b, far);
+        assert_int_equal(bench_count(b, 22), is_away ? 4 : 3);
+        assert_int_equal(bench_count(far, 21), 1 + bench_count(b, 22));
+        assert_int_equal(bench_stats(far).drop_malformed, 0);
+        bench_destroy(far);
+        bench_destroy(b);
+    }
+}
+
 /* Where packets come as relays: who joins gets nothing of a blocked track, not even from the ring.
  */
 static void test_blocked_relay(void **state)
@@ -424,8 +465,8 @@ int main(void)
         cmocka_unit_test(test_sender_report), cmocka_unit_test(test_receiver_report),
         cmocka_unit_test(test_bye),           cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_connected),     cmocka_unit_test(test_relays),
-        cmocka_unit_test(test_blocked_relay), cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_leave),
+        cmocka_unit_test(test_relayed_jumps), cmocka_unit_test(test_blocked_relay),
+        cmocka_unit_test(test_unknown),       cmocka_unit_test(test_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
