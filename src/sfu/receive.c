@@ -158,13 +158,15 @@ mono_us sfu__layer_age_max(struct sfu_layer *l)
     return TK_MIN(age_max, node->now < l->used_until ? SFU_RING_AGE : SFU_RING_AGE_IDLE);
 }
 
+/* What the ring did not take: it has that packet, or what came long behind it; else there was no
+ * memory, or packets that are still pending are in the way. */
 static void count_refused(struct sfu_layer *l, uint64_t seq)
 {
     struct sfu_node_stats *stats = &l->track->node->stats;
-    uint64_t *count = &stats->drop_duplicate;
-    if (sfu__ring_lacks(&l->ring, seq))
-        count = &stats->drop_no_buffer;
-    *count += 1;
+    if (sfu__ring_is_wanted(&l->ring, seq))
+        stats->drop_no_buffer++;
+    else
+        stats->drop_duplicate++;
 }
 
 static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct sfu_arrival *in,

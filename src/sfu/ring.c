@@ -161,9 +161,9 @@ struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq, struct pkt *p
     return p;
 }
 
-bool sfu__ring_lacks(const struct sfu_ring *r, uint64_t seq)
+bool sfu__ring_is_wanted(const struct sfu_ring *r, uint64_t seq)
 {
-    return seq >= r->begin && seq < r->end && find(r, seq) == NULL;
+    return seq >= r->end || (seq >= r->begin && find(r, seq) == NULL);
 }
 
 void sfu__ring_drop(struct sfu_ring *r, struct sfu_packet *p)

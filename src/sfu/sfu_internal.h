@@ -102,10 +102,11 @@ void sfu__ring_clear(struct sfu_ring *r);
 /* True if `seq` is so far ahead that everything in the ring would be thrown away. */
 bool sfu__ring_is_jump(const struct sfu_ring *r, uint64_t seq);
 /* A slot for `seq` with a reference to `pkt`, otherwise empty; it stays where it is. NULL for a
- * duplicate, a packet older than the ring, when the place is still pending, or without memory. */
+ * duplicate, a packet older than the ring, when one that it would push out is still pending, or
+ * without memory. */
 struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq, struct pkt *pkt);
-/* True if `seq` belongs into the ring and is not there. */
-bool sfu__ring_lacks(const struct sfu_ring *r, uint64_t seq);
+/* True if `seq` belongs into the ring, or behind all that is in it, and is not there. */
+bool sfu__ring_is_wanted(const struct sfu_ring *r, uint64_t seq);
 /* Gives one packet back. */
 void sfu__ring_drop(struct sfu_ring *r, struct sfu_packet *p);
 struct sfu_packet *sfu__ring_get(const struct sfu_ring *r, uint64_t seq);

@@ -103,6 +103,23 @@ static void test_held(void **state)
     }
 }
 
+/* More at once than the ring holds: what it has no room for is no duplicate. */
+static void test_no_room(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    for (uint16_t i = 0; i < RING + 3; i++)
+        send(b, i, i == 0, true);
+    send(b, RING - 1, false, true);
+    struct sfu_out outs[64];
+    while (sfu_node_poll_transmits(b->node, outs, ARRAY_COUNT(outs)) > 0) {
+    }
+    assert_int_equal(bench_stats(b).drop_no_buffer, 3);
+    assert_int_equal(bench_stats(b).drop_duplicate, 1);
+    bench_destroy(b);
+}
+
 /* A layer that nobody receives is kept for as long as late packets and joiners need, no longer; one
  * that somebody has left still answers for its last packets. */
 static void test_idle_layer(void **state)
@@ -330,7 +347,8 @@ int main(void)
         cmocka_unit_test(test_held),           cmocka_unit_test(test_idle_layer),
         cmocka_unit_test(test_join_at_newest), cmocka_unit_test(test_join_in_bursts),
         cmocka_unit_test(test_join_and_leave), cmocka_unit_test(test_history),
-        cmocka_unit_test(test_model),          cmocka_unit_test(test_steady),
+        cmocka_unit_test(test_no_room),        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_steady),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
