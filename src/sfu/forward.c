@@ -63,9 +63,9 @@ static uint8_t write_descriptor(const struct sfu_packet *p, uint16_t picture_id,
     if (p->descriptor_size == 0)
         return 0;
     const struct rtp_payload_info info = {.descriptor_size = p->descriptor_size,
-                                          .has_picture_id = p->in.has_picture,
-                                          .is_short_picture_id = p->in.is_short_picture,
-                                          .has_tl0 = p->in.has_tl0};
+                                          .has_picture_id = p->src.has_picture,
+                                          .is_short_picture_id = p->src.is_short_picture,
+                                          .has_tl0 = p->src.has_tl0};
     rtp_vp8_rewrite(p->pkt->data + p->payload_at, &info, picture_id, tl0, dst);
     return p->descriptor_size;
 }
@@ -180,8 +180,8 @@ static void step_temporal(struct sfu_sub *s, const struct sfu_packet *p)
         next = target;
     else if (target > s->temporal_now && p->is_layer_sync && p->temporal_id == s->temporal_now + 1)
         next = p->temporal_id;
-    if (p->is_frame_start && p->in.seq > s->mapper.src_newest && next != s->temporal_now) {
-        note_step(s, p->in.seq);
+    if (p->is_frame_start && p->src.seq > s->mapper.src_newest && next != s->temporal_now) {
+        note_step(s, p->src.seq);
         s->temporal_now = next;
     }
 }
@@ -194,16 +194,16 @@ static bool passes_temporal(struct sfu_sub *s, const struct sfu_packet *p)
         return true;
     if (s->temporal_max != s->temporal_now)
         step_temporal(s, p);
-    bool is_before = p->in.seq < s->temporal_since;
-    return p->temporal_id <= (is_before ? temporal_at(s, p->in.seq) : s->temporal_now);
+    bool is_before = p->src.seq < s->temporal_since;
+    return p->temporal_id <= (is_before ? temporal_at(s, p->src.seq) : s->temporal_now);
 }
 
 static size_t drop(struct sfu_sub *s, const struct sfu_packet *p)
 {
-    if (p->payload_size == 0 || !p->in.has_picture)
-        rtp_mapper_drop_padding(&s->mapper, p->in.layer, p->in.seq);
+    if (p->payload_size == 0 || !p->src.has_picture)
+        rtp_mapper_drop_padding(&s->mapper, p->src.layer, p->src.seq);
     else
-        rtp_mapper_drop(&s->mapper, &p->in);
+        rtp_mapper_drop(&s->mapper, &p->src);
     return 0;
 }
 
@@ -213,7 +213,7 @@ size_t sfu__sub_forward(struct sfu_sub *s, struct sfu_packet *p, mono_us now,
     if (p->payload_size == 0 || !s->routes[p->pt_index].is_usable || !passes_temporal(s, p))
         return drop(s, p);
     struct rtp_mapper_out numbers;
-    if (rtp_mapper_forward(&s->mapper, &p->in, now, &numbers) == 0)
+    if (rtp_mapper_forward(&s->mapper, &p->src, now, &numbers) == 0)
         return 0;
     if (p->is_keyframe)
         s->needs_keyframe = false;

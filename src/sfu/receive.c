@@ -55,15 +55,15 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
 
 _Static_assert(__builtin_popcount(PASSED_EXTS) <= SFU_EXTS_MAX, "room for each in sfu_packet.exts");
 
-static void note_exts(struct sfu_packet *p, const struct sfu_arrival *in)
+static void note_exts(struct sfu_packet *p, const struct sfu_arrival *a)
 {
     uint8_t count = 0;
-    for (uint32_t left = in->exts.present & PASSED_EXTS; left != 0; left &= left - 1) {
+    for (uint32_t left = a->exts.present & PASSED_EXTS; left != 0; left &= left - 1) {
         uint8_t ext = (uint8_t)__builtin_ctz(left);
-        const struct rtp_ext_value *value = &in->exts.value[ext];
+        const struct rtp_ext_value *value = &a->exts.value[ext];
         p->exts[count].ext = ext;
         p->exts[count].size = value->size;
-        p->exts[count].at = (uint16_t)(value->data - in->pkt->data);
+        p->exts[count].at = (uint16_t)(value->data - a->pkt->data);
         count++;
     }
     p->ext_count = count;
@@ -80,17 +80,17 @@ static int note_red(struct sfu_packet *p, const struct rtp_view *v)
     return 0;
 }
 
-static int describe(struct sfu_packet *p, uint8_t codec, const struct sfu_arrival *in)
+static int describe(struct sfu_packet *p, uint8_t codec, const struct sfu_arrival *a)
 {
-    const struct rtp_view *v = &in->view;
+    const struct rtp_view *v = &a->view;
     struct rtp_payload_info info;
-    p->in.ts = v->ts;
+    p->src.ts = v->ts;
     p->is_marker = v->is_marker;
     p->payload_at = v->header_size;
     p->payload_size = v->payload_size;
     if (v->payload_size == 0)
         return 0;
-    int err = rtp_payload_inspect(codec, v->payload, v->payload_size, &in->exts, &info);
+    int err = rtp_payload_inspect(codec, v->payload, v->payload_size, &a->exts, &info);
     if (err == 0 && codec == RTP_CODEC_RED)
         err = note_red(p, v);
     if (err < 0)
@@ -104,13 +104,13 @@ static int describe(struct sfu_packet *p, uint8_t codec, const struct sfu_arriva
         p->has_temporal = info.has_temporal_id;
         p->temporal_id = info.temporal_id;
         p->is_layer_sync = info.is_layer_sync;
-        p->in.has_picture = info.has_picture_id;
-        p->in.is_short_picture = info.is_short_picture_id;
-        p->in.picture_id = info.picture_id;
-        p->in.has_tl0 = info.has_tl0;
-        p->in.tl0 = info.tl0;
+        p->src.has_picture = info.has_picture_id;
+        p->src.is_short_picture = info.is_short_picture_id;
+        p->src.picture_id = info.picture_id;
+        p->src.has_tl0 = info.has_tl0;
+        p->src.tl0 = info.tl0;
     }
-    note_exts(p, in);
+    note_exts(p, a);
     return 0;
 }
 
@@ -169,21 +169,21 @@ static void count_refused(struct sfu_layer *l, uint64_t seq)
         stats->drop_duplicate++;
 }
 
-static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct sfu_arrival *in,
+static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct sfu_arrival *a,
                                 uint8_t pt_index, mono_us now)
 {
     struct sfu_node *node = l->track->node;
     if (sfu__ring_is_jump(&l->ring, seq))
         sfu__pending_purge(l);
-    struct sfu_packet *p = sfu__ring_put(&l->ring, seq, in->pkt);
+    struct sfu_packet *p = sfu__ring_put(&l->ring, seq, a->pkt);
     if (p == NULL) {
         count_refused(l, seq);
         return NULL;
     }
-    p->in.layer = l->index;
+    p->src.layer = l->index;
     p->pt_index = pt_index;
     p->arrived = now;
-    if (describe(p, l->track->config.pts[pt_index].codec, in) < 0) {
+    if (describe(p, l->track->config.pts[pt_index].codec, a) < 0) {
         node->stats.drop_malformed++;
         sfu__ring_drop(&l->ring, p);
         return NULL;
@@ -196,10 +196,10 @@ static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct 
 
 /* Only at the node that has the publisher: statistics, and what to ask for again. */
 static void note_uplink(struct sfu_layer *l, uint64_t seq, enum rtp_seq_result result,
-                        const struct sfu_arrival *in, mono_us now)
+                        const struct sfu_arrival *a, mono_us now)
 {
     struct sfu_uplink *up = l->uplink;
-    rtp_recv_stats_packet(&up->stats, seq, result, in->view.ts, in->view.payload_size, in->is_rtx,
+    rtp_recv_stats_packet(&up->stats, seq, result, a->view.ts, a->view.payload_size, a->is_rtx,
                           now);
     if (!l->track->config.has_nack)
         return;
@@ -220,16 +220,15 @@ static bool may_have_been_sent(const struct sfu_layer *l, uint64_t seq)
 /* The packet's extended number; false if it is not wanted. Another node's number is taken as it is:
  * a jump has been judged there, and what this node has not been given in between does not matter.
  */
-static bool number(struct sfu_layer *l, const struct sfu_arrival *in, mono_us now,
-                   uint64_t *ret_seq)
+static bool number(struct sfu_layer *l, const struct sfu_arrival *a, mono_us now, uint64_t *ret_seq)
 {
     struct sfu_node_stats *stats = &l->track->node->stats;
     if (l->uplink == NULL) {
-        *ret_seq = in->relay_seq;
-        l->seqs.newest = TK_MAX(l->seqs.newest, in->relay_seq);
+        *ret_seq = a->relay_seq;
+        l->seqs.newest = TK_MAX(l->seqs.newest, a->relay_seq);
         return true;
     }
-    enum rtp_seq_result result = rtp_seq_ext_update(&l->seqs, in->view.seq, ret_seq);
+    enum rtp_seq_result result = rtp_seq_ext_update(&l->seqs, a->view.seq, ret_seq);
     if (result == RTP_SEQ_JUMP) {
         stats->drop_malformed++;
         return false;
@@ -238,24 +237,24 @@ static bool number(struct sfu_layer *l, const struct sfu_arrival *in, mono_us no
         stats->drop_duplicate++;
         return false;
     }
-    note_uplink(l, *ret_seq, result, in, now);
+    note_uplink(l, *ret_seq, result, a, now);
     return true;
 }
 
-void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_us now)
+void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *a, mono_us now)
 {
     struct sfu_track *t = l->track;
-    uint8_t pt_index = t->pt_index[in->view.pt];
+    uint8_t pt_index = t->pt_index[a->view.pt];
     if (pt_index & SFU_PT_RTX) { /* or unknown */
         t->node->stats.drop_malformed++;
         return;
     }
-    if (l->ssrc != in->view.ssrc)
-        restart(l, &in->view, now);
+    if (l->ssrc != a->view.ssrc)
+        restart(l, &a->view, now);
     uint64_t seq;
-    if (!number(l, in, now, &seq) || t->is_blocked)
+    if (!number(l, a, now, &seq) || t->is_blocked)
         return;
-    struct sfu_packet *p = store(l, seq, in, pt_index, now);
+    struct sfu_packet *p = store(l, seq, a, pt_index, now);
     if (p == NULL)
         return;
     l->arriving = seq;
@@ -263,12 +262,12 @@ void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_
     note_arrival(l, p, now);
     sfu__history_note(l, seq, now);
     if (t->config.kind == RTP_KIND_AUDIO && t->peer != NULL && p->payload_size > 0)
-        sfu__speaker_packet(t, in, now);
+        sfu__speaker_packet(t, a, now);
     if (p->is_keyframe && !list_is_empty(&t->waiting))
         sfu__start_waiting(l, p, now);
     l->arriving = 0;
     sfu__pending_add(l, p, seq == l->seqs.newest, now);
-    sfu__relay_packet(l, in->pkt, seq);
+    sfu__relay_packet(l, a->pkt, seq);
 }
 
 /* ---- from the publisher ---- */
@@ -283,20 +282,20 @@ static void note_twcc(struct sfu_peer *p, const struct rtp_ext_set *exts, mono_u
 }
 
 /* Turns RTX into the original packet (RFC 4588); false when there is nothing in it. */
-static bool restore(struct sfu_layer *l, struct sfu_arrival *in)
+static bool restore(struct sfu_layer *l, struct sfu_arrival *a)
 {
     struct sfu_track *t = l->track;
-    uint8_t index = t->pt_index[in->view.pt];
+    uint8_t index = t->pt_index[a->view.pt];
     t->node->stats.rtx_in++;
     if (index == SFU_PT_UNKNOWN || !(index & SFU_PT_RTX) || l->media.ssrc == 0)
         return false;
-    int size = rtp_rtx_decapsulate(in->pkt->data, in->pkt->size, l->media.ssrc,
+    int size = rtp_rtx_decapsulate(a->pkt->data, a->pkt->size, l->media.ssrc,
                                    t->config.pts[index & ~SFU_PT_RTX].pt);
     if (size <= 0)
         return false;
-    in->pkt->size = (uint16_t)size;
-    in->is_rtx = true;
-    return rtp_parse(in->pkt->data, in->pkt->size, &in->view) == 0;
+    a->pkt->size = (uint16_t)size;
+    a->is_rtx = true;
+    return rtp_parse(a->pkt->data, a->pkt->size, &a->view) == 0;
 }
 
 void sfu_node_handle_rtp(struct sfu_node *node, sfu_peer_id peer, struct pkt *pkt, mono_us now)
@@ -308,21 +307,21 @@ void sfu_node_handle_rtp(struct sfu_node *node, sfu_peer_id peer, struct pkt *pk
         node->stats.drop_unknown_peer++;
         return;
     }
-    struct sfu_arrival in; /* the rest is written by parsing */
-    in.pkt = pkt;
-    in.is_rtx = false;
-    if (rtp_parse(pkt->data, pkt->size, &in.view) < 0) {
+    struct sfu_arrival a; /* the rest is written by parsing */
+    a.pkt = pkt;
+    a.is_rtx = false;
+    if (rtp_parse(pkt->data, pkt->size, &a.view) < 0) {
         node->stats.drop_malformed++;
         return;
     }
     p->bytes_in += pkt->size;
-    rtp_ext_read(&in.view, &p->config.exts, &in.exts);
-    note_twcc(p, &in.exts, now);
-    struct sfu_bind *b = sfu__bind_find(p, &in.view, &in.exts);
+    rtp_ext_read(&a.view, &p->config.exts, &a.exts);
+    note_twcc(p, &a.exts, now);
+    struct sfu_bind *b = sfu__bind_find(p, &a.view, &a.exts);
     if (b == NULL) {
         node->stats.drop_unknown_ssrc++;
         return;
     }
-    if (!b->is_rtx || restore(b->layer, &in))
-        sfu__layer_receive(b->layer, &in, now);
+    if (!b->is_rtx || restore(b->layer, &a))
+        sfu__layer_receive(b->layer, &a, now);
 }

@@ -61,13 +61,13 @@ void sfu__layer_set_report(struct sfu_layer *l, const struct rtp_sr_ref *sr)
 
 static void handle_packet(struct sfu_layer *l, const struct sfu_relay *relay, mono_us now)
 {
-    struct sfu_arrival in = {.pkt = relay->pkt, .relay_seq = relay->seq};
-    if (rtp_parse(relay->pkt->data, relay->pkt->size, &in.view) < 0) {
+    struct sfu_arrival a = {.pkt = relay->pkt, .relay_seq = relay->seq};
+    if (rtp_parse(relay->pkt->data, relay->pkt->size, &a.view) < 0) {
         l->track->node->stats.drop_malformed++;
         return;
     }
-    rtp_ext_read(&in.view, &relay->exts, &in.exts);
-    sfu__layer_receive(l, &in, now);
+    rtp_ext_read(&a.view, &relay->exts, &a.exts);
+    sfu__layer_receive(l, &a, now);
 }
 
 void sfu_node_handle_relay(struct sfu_node *node, const struct sfu_relay *relay, mono_us now)

@@ -60,7 +60,7 @@ static struct sfu_packet *find(const struct sfu_ring *r, uint64_t seq)
 
 static inline void empty(struct sfu_ring *r, struct sfu_packet *p)
 {
-    struct sfu_chunk **place = place_of(r, p->in.seq);
+    struct sfu_chunk **place = place_of(r, p->src.seq);
     pkt_unref(p->pkt);
     p->pkt = NULL;
     if (--(*place)->used > 0)
@@ -157,7 +157,7 @@ struct sfu_packet *sfu__ring_put(struct sfu_ring *r, uint64_t seq, struct pkt *p
     if (p->pkt != NULL)
         return NULL;
     c->used++;
-    *p = (struct sfu_packet){.pkt = pkt_ref(pkt), .in.seq = seq};
+    *p = (struct sfu_packet){.pkt = pkt_ref(pkt), .src.seq = seq};
     return p;
 }
 

@@ -47,7 +47,7 @@ struct sfu_packet {
     struct pkt *pkt; /* NULL = the slot is empty */
     struct sfu_packet *next_pending;
     mono_us arrived;
-    struct rtp_mapper_in in;           /* its numbers, as every subscription's mapper wants them */
+    struct rtp_mapper_in src;          /* its numbers, as every subscription's mapper wants them */
     uint16_t payload_at, payload_size; /* inside pkt->data; size 0 = padding only */
     uint16_t opus_at, opus_size;       /* the primary block of RED */
     uint8_t descriptor_size;           /* of VP8's, if its numbers have to be rewritten, else 0 */
@@ -395,7 +395,7 @@ struct sfu_arrival {
     bool is_rtx;
     uint64_t relay_seq; /* of a relay: its extended number */
 };
-void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *in, mono_us now);
+void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *a, mono_us now);
 
 /* fanout.c */
 void sfu__pending_add(struct sfu_layer *l, struct sfu_packet *p, bool is_newest, mono_us now);
@@ -468,7 +468,7 @@ void sfu__keyframe_tick(struct sfu_layer *l, mono_us now);
 mono_us sfu__keyframe_next(const struct sfu_layer *l);
 
 /* speakers.c */
-void sfu__speaker_packet(struct sfu_track *t, const struct sfu_arrival *in, mono_us now);
+void sfu__speaker_packet(struct sfu_track *t, const struct sfu_arrival *a, mono_us now);
 void sfu__speaker_tick(struct sfu_track *t, mono_us now);
 
 /* relay.c */

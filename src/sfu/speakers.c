@@ -6,17 +6,17 @@
 #define PACKET_MS_DEFAULT 20
 #define PACKET_MS_MAX     120 /* a longer step is a pause, not a packet */
 
-void sfu__speaker_packet(struct sfu_track *t, const struct sfu_arrival *in, mono_us now)
+void sfu__speaker_packet(struct sfu_track *t, const struct sfu_arrival *a, mono_us now)
 {
     struct sfu_speaker *sp = &t->speaker;
     uint8_t level;
     bool is_voice;
-    if (in->is_rtx || !rtp_ext_get_audio_level(&in->exts, &level, &is_voice))
+    if (a->is_rtx || !rtp_ext_get_audio_level(&a->exts, &level, &is_voice))
         return;
     if (sp->packets == 0 && sp->window_at == 0)
         sp->window_at = now;
-    uint32_t ticks = in->view.ts - sp->last_ts;
-    sp->last_ts = in->view.ts;
+    uint32_t ticks = a->view.ts - sp->last_ts;
+    sp->last_ts = a->view.ts;
     if (ticks == 0 || ticks > t->clock_hz / 1000 * PACKET_MS_MAX)
         ticks = t->clock_hz / 1000 * PACKET_MS_DEFAULT;
     sp->packets++;

@@ -70,35 +70,35 @@ static void switch_mapper(struct sfu_sub *s, const struct sfu_packet *p, mono_us
     const struct sfu_track *t = s->track;
     int8_t last = s->mapper.layer;
     uint32_t delta = 0;
-    bool has_delta = last == (int8_t)p->in.layer;
+    bool has_delta = last == (int8_t)p->src.layer;
     if (last >= 0 && !has_delta)
-        has_delta =
-            rtp_sr_delta(&t->layers[last].sr, &t->layers[p->in.layer].sr, t->clock_hz, &delta) == 0;
-    rtp_mapper_switch(&s->mapper, &p->in, has_delta ? &delta : NULL, now);
+        has_delta = rtp_sr_delta(&t->layers[last].sr, &t->layers[p->src.layer].sr, t->clock_hz,
+                                 &delta) == 0;
+    rtp_mapper_switch(&s->mapper, &p->src, has_delta ? &delta : NULL, now);
 }
 
 static void start(struct sfu_sub *s, const struct sfu_packet *p, mono_us now)
 {
-    struct sfu_layer *l = &s->track->layers[p->in.layer];
-    if (!sfu__history_start(s, l, p->in.seq, now))
+    struct sfu_layer *l = &s->track->layers[p->src.layer];
+    if (!sfu__history_start(s, l, p->src.seq, now))
         return; /* it goes on waiting */
     switch_mapper(s, p, now);
     if (s->current != SFU_LAYER_NONE)
         s->track->node->stats.layer_switches++;
     sfu__sub_stop(s);
-    s->current = (int8_t)p->in.layer;
+    s->current = (int8_t)p->src.layer;
     if (s->current == s->wanted)
         list_remove(&s->wait_link);
     s->temporal_now = s->temporal_max;
-    s->temporal_since = p->in.seq;
+    s->temporal_since = p->src.seq;
     s->step_count = 0;
     s->needs_keyframe = false;
     /* The layer's receivers are about to get `p`, or it has gone by. */
-    bool is_next = p->in.seq == l->arriving && p->in.seq == l->seqs.newest;
+    bool is_next = p->src.seq == l->arriving && p->src.seq == l->seqs.newest;
     if (is_next || !s->is_video)
         enter_layer(s, l);
     else
-        enter_ring(s, p->in.seq);
+        enter_ring(s, p->src.seq);
     s->report_at = now; /* tells the receiver what the new timestamps mean */
     sfu__arm_earlier(&s->track->node->peer_timers, &s->peer->timer, now + MONO_MS(20));
 }
@@ -110,10 +110,10 @@ static bool is_start_missing(const struct sfu_layer *l, const struct sfu_packet 
     if (!p->is_bare_idr)
         return false;
     for (uint64_t back = 1; back <= SFU_PARAMETERS_MAX; back++) {
-        const struct sfu_packet *before = sfu__ring_get(&l->ring, p->in.seq - back);
+        const struct sfu_packet *before = sfu__ring_get(&l->ring, p->src.seq - back);
         if (before == NULL)
             return true;
-        if (before->in.ts != p->in.ts)
+        if (before->src.ts != p->src.ts)
             return false;
         if (before->is_keyframe)
             return true;
@@ -124,7 +124,7 @@ static bool is_start_missing(const struct sfu_layer *l, const struct sfu_packet 
 /* Sound can start anywhere, but not behind what has been received and will not be sent. */
 static bool is_start(const struct sfu_layer *l, const struct sfu_packet *p)
 {
-    bool is_late_sound = l->track->config.kind == RTP_KIND_AUDIO && p->in.seq < l->seqs.newest;
+    bool is_late_sound = l->track->config.kind == RTP_KIND_AUDIO && p->src.seq < l->seqs.newest;
     return p->is_keyframe && !is_late_sound && !is_start_missing(l, p);
 }
 
@@ -139,7 +139,7 @@ static bool is_welcome(const struct sfu_sub *s, int8_t layer, mono_us now)
  * would ask for these, and nobody could answer. */
 static bool is_outlived(const struct sfu_layer *l, const struct sfu_packet *p)
 {
-    return p->in.seq < l->ring.gone_end;
+    return p->src.seq < l->ring.gone_end;
 }
 
 void sfu__start_waiting(struct sfu_layer *l, const struct sfu_packet *p, mono_us now)
@@ -158,14 +158,14 @@ void sfu__start_waiting(struct sfu_layer *l, const struct sfu_packet *p, mono_us
 
 void sfu__start_note(struct sfu_layer *l, const struct sfu_packet *p)
 {
-    if (p->in.seq < l->start_seq)
+    if (p->src.seq < l->start_seq)
         return;
     l->start_count++;
-    if (!is_start(l, p) || l->seqs.newest - p->in.seq >= SFU_START_PACKETS)
+    if (!is_start(l, p) || l->seqs.newest - p->src.seq >= SFU_START_PACKETS)
         return;
-    l->start_seq = p->in.seq; /* its own packet may be the last to come */
+    l->start_seq = p->src.seq; /* its own packet may be the last to come */
     l->start_count = 1;
-    for (uint64_t seq = p->in.seq + 1; seq <= l->seqs.newest; seq++)
+    for (uint64_t seq = p->src.seq + 1; seq <= l->seqs.newest; seq++)
         l->start_count += sfu__ring_get(&l->ring, seq) != NULL;
 }
 

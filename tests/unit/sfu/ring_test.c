@@ -266,7 +266,7 @@ static void model_compare(struct model *m)
         bool is_there = seq >= m->begin && seq < m->end && m->has[seq];
         const struct sfu_packet *p = sfu__ring_get(&m->ring, seq);
         assert_int_equal(p != NULL, is_there);
-        assert_true(p == NULL || p->in.seq == seq);
+        assert_true(p == NULL || p->src.seq == seq);
         count += is_there;
         is_needed[seq % MODEL_RING / SFU_CHUNK] |= is_there;
     }
