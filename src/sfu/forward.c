@@ -4,7 +4,11 @@
 
 #include <string.h>
 
-/* One packet for one subscription: whether it goes out, under which numbers, and its header. */
+/*
+ * One packet for one subscription: whether it goes out, under which numbers, and its header.
+ *
+ * Read from the end: sfu__sub_forward() decides, write_packet() writes.
+ */
 
 /* ---- writing ---- */
 

@@ -99,7 +99,7 @@ static uint64_t oldest_of(struct sfu_layer *l, uint64_t seq)
     return seq > before && seq - before <= RTP_MAPPER_GAP_MAX ? before : seq;
 }
 
-void sfu__history_note(struct sfu_layer *l, uint64_t seq, mono_us now)
+void sfu__history_ensure(struct sfu_layer *l, uint64_t seq, mono_us now)
 {
     uint64_t oldest = oldest_of(l, seq), max = history_max(l);
     bool is_due = kept_from(l) >= l->history_checked + CHECK_EVERY || oldest < kept_from(l);

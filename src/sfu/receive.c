@@ -2,7 +2,11 @@
 #include "rtp/rtx.h"
 #include "sfu/sfu_internal.h"
 
-/* The way of a packet from its publisher, or from another worker, into the ring of its layer. */
+/*
+ * The way of a packet from its publisher, or from another worker, into the ring of its layer.
+ *
+ * Read from the end: sfu_node_handle_rtp() finds the layer, sfu__layer_receive() does the rest.
+ */
 
 void sfu__layer_forget(struct sfu_layer *l)
 {
@@ -116,33 +120,34 @@ static int describe(struct sfu_packet *p, uint8_t codec, const struct sfu_arriva
 
 /* ---- what a packet means for its layer ---- */
 
-static void report_start(struct sfu_layer *l, uint8_t codec)
+static void report_start(const struct sfu_layer *l)
 {
-    struct sfu_track *t = l->track;
-    bool is_known = l->has_started && l->codec == codec;
-    l->has_started = true;
-    l->codec = codec;
-    if (is_known || t->peer == NULL)
-        return;
+    const struct sfu_track *t = l->track;
     const struct sfu_event e = {.kind = SFU_EVENT_LAYER_STARTED,
                                 .peer = t->peer->config.peer,
                                 .track = t->config.track,
                                 .layer = (int8_t)l->index,
-                                .codec = codec,
+                                .codec = l->codec,
                                 .ssrc = l->ssrc};
     sfu__push_event(t->node, &e, false);
 }
 
-static void note_arrival(struct sfu_layer *l, const struct sfu_packet *p, mono_us now)
+static void set_codec(struct sfu_layer *l, uint8_t codec)
 {
-    l->last_at = now;
-    l->bytes += p->pkt->size;
-    if (!l->is_live) {
-        l->is_live = true;
-        sfu__track_choose(l->track, now);
-    }
-    if (p->is_keyframe)
-        sfu__keyframe_arrived(l);
+    if (l->has_started && l->codec == codec)
+        return;
+    l->has_started = true;
+    l->codec = codec;
+    if (l->track->peer != NULL)
+        report_start(l);
+}
+
+/* The layer flows, for the first time or again: subscriptions may choose it, and start from what
+ * the ring has. */
+static void wake(struct sfu_layer *l, mono_us now)
+{
+    l->is_live = true;
+    sfu__track_choose(l->track, now);
 }
 
 mono_us sfu__layer_age_max(struct sfu_layer *l)
@@ -241,6 +246,17 @@ static bool number(struct sfu_layer *l, const struct sfu_arrival *a, mono_us now
     return true;
 }
 
+/*
+ * The order of the second half is what keeps numbers and packets together:
+ *
+ *   arriving     who starts while the packet is in the ring and not yet pending has to know that it
+ *                is about to be handed out: either to the layer's receivers, or read from the ring
+ *   history      is long enough before anyone is sent this packet, and before the starters, who take
+ *                theirs as long as the layer says
+ *   starters     are in layer->subs before the packet is pending: so they get it like all others
+ *   pending      only when there are receivers; from now on the ring must not let go of it
+ *   relay        last: what another worker gets has been taken here, with its final number
+ */
 void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *a, mono_us now)
 {
     struct sfu_track *t = l->track;
@@ -258,9 +274,14 @@ void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *a, mono_u
     if (p == NULL)
         return;
     l->arriving = seq;
-    report_start(l, t->config.pts[pt_index].codec);
-    note_arrival(l, p, now);
-    sfu__history_note(l, seq, now);
+    l->last_at = now;
+    l->bytes += a->pkt->size;
+    set_codec(l, t->config.pts[pt_index].codec);
+    if (!l->is_live)
+        wake(l, now);
+    if (p->is_keyframe)
+        sfu__keyframe_arrived(l);
+    sfu__history_ensure(l, seq, now);
     if (t->config.kind == RTP_KIND_AUDIO && t->peer != NULL && p->payload_size > 0)
         sfu__speaker_packet(t, a, now);
     if (p->is_keyframe && !list_is_empty(&t->waiting))

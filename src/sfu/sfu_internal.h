@@ -444,8 +444,8 @@ void sfu__history_fini(struct sfu_sub *s);
 /* Room for a start at `seq` of the layer. False if there is no memory at all: nothing can start. */
 MUST_CHECK bool sfu__history_start(struct sfu_sub *s, const struct sfu_layer *l, uint64_t seq,
                                    mono_us now);
-/* A packet has come and is about to be forwarded. */
-void sfu__history_note(struct sfu_layer *l, uint64_t seq, mono_us now);
+/* Room to remember packet `seq`, which has come and is about to be forwarded. */
+void sfu__history_ensure(struct sfu_layer *l, uint64_t seq, mono_us now);
 /* Video: takes back what is no longer of use. */
 void sfu__history_tick(struct sfu_track *t, mono_us now);
 
