@@ -150,17 +150,29 @@ static void wake(struct sfu_layer *l, mono_us now)
     sfu__track_choose(l->track, now);
 }
 
-mono_us sfu__layer_age_max(struct sfu_layer *l)
+mono_us sfu__layer_age_max(const struct sfu_layer *l)
 {
     const struct sfu_node *node = l->track->node;
-    if (l->sub_count >= SFU_MANY) /* who has just started from an old keyframe is still reading */
-        l->many_until = node->now + SFU_START_MARGIN;
-    if (l->sub_count > 0) /* who leaves the layer may still ask for its last packets */
-        l->used_until = node->now + SFU_RING_AGE;
     mono_us age_max = node->config.ring_age_max;
-    if (node->now < l->many_until)
+    if (l->sub_count >= SFU_MANY || node->now < l->many_until)
         return age_max;
-    return TK_MIN(age_max, node->now < l->used_until ? SFU_RING_AGE : SFU_RING_AGE_IDLE);
+    bool is_used = l->sub_count > 0 || node->now < l->used_until;
+    return TK_MIN(age_max, is_used ? SFU_RING_AGE : SFU_RING_AGE_IDLE);
+}
+
+void sfu__layer_touch(struct sfu_layer *l)
+{
+    mono_us now = l->track->node->now;
+    if (l->sub_count >= SFU_MANY) /* who has just started from an old keyframe is still reading */
+        l->many_until = now + SFU_START_MARGIN;
+    if (l->sub_count > 0) /* who leaves the layer may still ask for its last packets */
+        l->used_until = now + SFU_RING_AGE;
+}
+
+void sfu__layer_trim(struct sfu_layer *l)
+{
+    sfu__layer_touch(l);
+    sfu__ring_trim(&l->ring, l->track->node->now - sfu__layer_age_max(l));
 }
 
 /* What the ring did not take: it has that packet, or what came long behind it; else there was no
@@ -195,7 +207,7 @@ static struct sfu_packet *store(struct sfu_layer *l, uint64_t seq, const struct 
     }
     if (l->track->config.kind == RTP_KIND_VIDEO)
         sfu__start_note(l, p);
-    sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
+    sfu__layer_trim(l);
     return p;
 }
 
@@ -251,11 +263,11 @@ static bool number(struct sfu_layer *l, const struct sfu_arrival *a, mono_us now
  *
  *   arriving     who starts while the packet is in the ring and not yet pending has to know that it
  *                is about to be handed out: either to the layer's receivers, or read from the ring
- *   history      is long enough before anyone is sent this packet, and before the starters, who take
- *                theirs as long as the layer says
- *   starters     are in layer->subs before the packet is pending: so they get it like all others
- *   pending      only when there are receivers; from now on the ring must not let go of it
- *   relay        last: what another worker gets has been taken here, with its final number
+ *   history      is long enough before anyone is sent this packet, and before the starters, who
+ * take theirs as long as the layer says starters     are in layer->subs before the packet is
+ * pending: so they get it like all others pending      only when there are receivers; from now on
+ * the ring must not let go of it relay        last: what another worker gets has been taken here,
+ * with its final number
  */
 void sfu__layer_receive(struct sfu_layer *l, const struct sfu_arrival *a, mono_us now)
 {

@@ -387,7 +387,11 @@ void sfu__layer_forget(struct sfu_layer *l);
 /* And of what has to be asked for again. */
 void sfu__layer_forget_missing(struct sfu_layer *l);
 /* How old a packet may grow in the layer's ring. */
-mono_us sfu__layer_age_max(struct sfu_layer *l);
+mono_us sfu__layer_age_max(const struct sfu_layer *l);
+/* The layer is received now: its packets are kept for a while even if the receivers leave. */
+void sfu__layer_touch(struct sfu_layer *l);
+/* Touches it, and gives back what is older. */
+void sfu__layer_trim(struct sfu_layer *l);
 struct sfu_arrival {
     struct pkt *pkt;
     struct rtp_view view;

@@ -170,7 +170,8 @@ void sfu__start_note(struct sfu_layer *l, const struct sfu_packet *p)
 }
 
 /* A keyframe of the past is of use only to who has seen nothing newer: time does not go back. */
-static const struct sfu_packet *start_of(const struct sfu_sub *s, struct sfu_layer *l, mono_us now)
+static const struct sfu_packet *start_of(const struct sfu_sub *s, const struct sfu_layer *l,
+                                         mono_us now)
 {
     uint64_t count = l->seqs.newest - l->start_seq + 1;
     if (l->start_seq == 0 || count > SFU_START_PACKETS || l->start_count != count)
@@ -185,9 +186,12 @@ static const struct sfu_packet *start_of(const struct sfu_sub *s, struct sfu_lay
 bool sfu__start_from_ring(struct sfu_sub *s, mono_us now)
 {
     for (int8_t layer = s->wanted; layer >= 0 && s->current == SFU_LAYER_NONE; layer--) {
-        const struct sfu_packet *p = start_of(s, &s->track->layers[layer], now);
-        if (p != NULL && is_welcome(s, layer, now))
-            start(s, p, now);
+        struct sfu_layer *l = &s->track->layers[layer];
+        const struct sfu_packet *p = start_of(s, l, now);
+        if (p == NULL || !is_welcome(s, layer, now))
+            continue;
+        sfu__layer_touch(l); /* what is read stays, whoever leaves meanwhile */
+        start(s, p, now);
     }
     return s->current == s->wanted;
 }

@@ -340,7 +340,7 @@ static void update_layer(struct sfu_layer *l, mono_us passed, mono_us now)
     if (l->is_live && now - l->last_at > SFU_LAYER_SILENT)
         l->is_live = false;
     if (l->ring.chunks != NULL)
-        sfu__ring_trim(&l->ring, now - sfu__layer_age_max(l));
+        sfu__layer_trim(l);
 }
 
 void sfu__track_tick(struct sfu_track *t, mono_us now)
