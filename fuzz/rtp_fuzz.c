@@ -48,7 +48,8 @@ static void map_packet(const struct rtp_view *v, uint64_t seq)
     struct rtp_payload_info info;
     struct rtp_mapper_out out;
     if (rtp_payload_inspect(RTP_CODEC_VP8, v->payload, v->payload_size, NULL, &info) < 0) {
-        rtp_mapper_drop_padding(&w.mapper, v->pt % 3, seq);
+        const struct rtp_mapper_in padding = {.layer = v->pt % 3, .seq = seq};
+        rtp_mapper_drop(&w.mapper, &padding);
         return;
     }
     const struct rtp_mapper_in in = {.layer = v->pt % 3,

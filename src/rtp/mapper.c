@@ -249,6 +249,18 @@ static uint64_t take_place(struct rtp_mapper *m, uint64_t seq)
     return number != 0 && place_of(m, number)->state == RTP_MAPPER_RESERVED ? number : 0;
 }
 
+/* A packet of the stretch that is not sent gets no number, or leaves empty what was kept for it. */
+static void drop_seq(struct rtp_mapper *m, uint64_t seq)
+{
+    if (seq > m->src_newest) {
+        advance(m, seq);
+        return;
+    }
+    uint64_t number = find_source(m, seq);
+    if (number != 0 && place_of(m, number)->state == RTP_MAPPER_RESERVED)
+        place_of(m, number)->state = RTP_MAPPER_HOLE;
+}
+
 int rtp_mapper_forward(struct rtp_mapper *m, const struct rtp_mapper_in *in, mono_us now,
                        struct rtp_mapper_out *ret_out)
 {
@@ -256,7 +268,7 @@ int rtp_mapper_forward(struct rtp_mapper *m, const struct rtp_mapper_in *in, mon
         return 0;
     struct rtp_mapper_out out = {0};
     if (in->has_picture && m->has_picture && !map_picture(m, in, &out)) {
-        rtp_mapper_drop_padding(m, in->layer, in->seq);
+        drop_seq(m, in->seq);
         return 0;
     }
     uint64_t number = take_place(m, in->seq);
@@ -279,20 +291,7 @@ void rtp_mapper_drop(struct rtp_mapper *m, const struct rtp_mapper_in *in)
         return;
     if (m->has_picture && in->has_picture)
         leave_out_picture(m, expand_picture(m, in->picture_id));
-    rtp_mapper_drop_padding(m, in->layer, in->seq);
-}
-
-void rtp_mapper_drop_padding(struct rtp_mapper *m, uint8_t layer, uint64_t seq)
-{
-    if (!is_of_stretch(m, layer, seq))
-        return;
-    if (seq > m->src_newest) {
-        advance(m, seq);
-        return;
-    }
-    uint64_t number = find_source(m, seq);
-    if (number != 0 && place_of(m, number)->state == RTP_MAPPER_RESERVED)
-        place_of(m, number)->state = RTP_MAPPER_HOLE;
+    drop_seq(m, in->seq);
 }
 
 void rtp_mapper_forget(struct rtp_mapper *m)

@@ -147,12 +147,10 @@ static inline void rtp_mapper_prefetch(const struct rtp_mapper *m)
 }
 
 /* A packet of the current source that is left out on purpose: the numbers behind it close up. For
- * VP8 the whole frame has to be left out; call it for each of its packets. Packets of other sources
- * are ignored. */
+ * VP8 the whole frame has to be left out; call it for each of its packets. Without a picture id
+ * only the sequence closes up: padding (RFC 3550, 5.1), sound, other codecs. Packets of other
+ * sources are ignored. */
 void rtp_mapper_drop(struct rtp_mapper *m, const struct rtp_mapper_in *in);
-
-/* The same for a packet without payload (padding, RFC 3550 5.1): only the sequence closes up. */
-void rtp_mapper_drop_padding(struct rtp_mapper *m, uint8_t layer, uint64_t seq);
 
 /* What went out cannot be found any more, and no place is kept: for a change after which the same
  * packets would be written in another way. What comes goes on being numbered. */

@@ -202,20 +202,13 @@ static bool passes_temporal(struct sfu_sub *s, const struct sfu_packet *p)
     return p->temporal_id <= (is_before ? temporal_at(s, p->src.seq) : s->temporal_now);
 }
 
-static size_t drop(struct sfu_sub *s, const struct sfu_packet *p)
-{
-    if (p->payload_size == 0 || !p->src.has_picture)
-        rtp_mapper_drop_padding(&s->mapper, p->src.layer, p->src.seq);
-    else
-        rtp_mapper_drop(&s->mapper, &p->src);
-    return 0;
-}
-
 size_t sfu__sub_forward(struct sfu_sub *s, struct sfu_packet *p, mono_us now,
                         struct sfu_out *ret_out)
 {
-    if (p->payload_size == 0 || !s->routes[p->pt_index].is_usable || !passes_temporal(s, p))
-        return drop(s, p);
+    if (p->payload_size == 0 || !s->routes[p->pt_index].is_usable || !passes_temporal(s, p)) {
+        rtp_mapper_drop(&s->mapper, &p->src);
+        return 0;
+    }
     struct rtp_mapper_out numbers;
     if (rtp_mapper_forward(&s->mapper, &p->src, now, &numbers) == 0)
         return 0;
