@@ -64,8 +64,8 @@ static void push_entry(struct rtp_mapper *m, uint64_t src_seq, enum rtp_mapper_s
 }
 
 /* Goes on to the source number `seq`, above the newest. What lies between keeps its places, or,
- * when it is long, one place for all of it, which only the middle could fill: the receiver has to
- * see that something is missing. */
+ * when it is long, one place for all of it that nothing fills: the receiver has to see that
+ * something is missing. It stands under a number of the gap, so that the order holds. */
 static void advance(struct rtp_mapper *m, uint64_t seq)
 {
     uint64_t first = m->src_newest + 1, gap = seq - first;
@@ -305,16 +305,5 @@ struct rtp_mapper_entry *rtp_mapper_find(struct rtp_mapper *m, uint16_t out_seq)
     if (ext >= m->out_next || ext < m->out_first || m->out_next - ext > m->count)
         return NULL;
     struct rtp_mapper_entry *e = place_of(m, ext);
-    return e->state != RTP_MAPPER_EMPTY && e->state != RTP_MAPPER_LOST ? e : NULL;
-}
-
-uint16_t rtp_mapper_take_seq(struct rtp_mapper *m)
-{
-    push_entry(m, m->src_newest, RTP_MAPPER_HOLE);
-    return (uint16_t)(m->out_next - 1);
-}
-
-uint32_t rtp_mapper_ts(const struct rtp_mapper *m, uint32_t src_ts)
-{
-    return src_ts + m->ts_offset;
+    return e->state != RTP_MAPPER_LOST ? e : NULL;
 }
