@@ -89,51 +89,55 @@ static size_t finish(struct sfu_sub *s, const struct sfu_packet *p, struct sfu_o
     return 1;
 }
 
-static size_t write_packet(struct sfu_sub *s, struct sfu_packet *p,
-                           const struct rtp_mapper_out *numbers, struct sfu_out *out)
+/* The packet under given numbers, or as RTX around them (RFC 4588, 4). Callers count what they
+ * send: a repetition as RTX belongs to another SSRC than the stream. */
+static inline size_t write_packet(struct sfu_sub *s, struct sfu_packet *p,
+                                  const struct rtp_mapper_out *numbers, bool is_rtx,
+                                  struct sfu_out *out)
 {
+    const struct sfu_route *route = &s->routes[p->pt_index];
     const struct rtp_header header = {.is_marker = p->is_marker,
-                                      .pt = s->routes[p->pt_index].pt,
-                                      .seq = numbers->seq,
+                                      .pt = is_rtx ? route->rtx_pt : route->pt,
+                                      .seq = numbers->seq, /* also of RTX: decides about the mid */
                                       .ts = numbers->ts,
-                                      .ssrc = s->ssrc};
+                                      .ssrc = is_rtx ? s->config.rtx_ssrc : s->ssrc};
     int size = write_head(s, p, &header, out);
     if (size < 0) {
         s->track->node->stats.drop_malformed++;
         return 0;
     }
     out->head_size = (uint8_t)size;
-    out->prefix_size = write_descriptor(p, numbers->picture_id, numbers->tl0, out->head + size);
+    uint8_t *prefix = out->head + size;
+    uint8_t prefix_size = 0;
+    if (is_rtx) {
+        put_u16be(out->head + 2, s->rtx_seq++);
+        rtp_rtx_prefix(numbers->seq, prefix);
+        prefix_size = RTP_RTX_PREFIX_SIZE;
+    }
+    prefix_size += write_descriptor(p, numbers->picture_id, numbers->tl0, prefix + prefix_size);
+    out->prefix_size = prefix_size;
+    return finish(s, p, out);
+}
+
+static void count_packet(struct sfu_sub *s, const struct sfu_packet *p)
+{
     s->packets++;
     s->octets += p->payload_size;
-    return finish(s, p, out);
 }
 
 size_t sfu__sub_write_resend(struct sfu_sub *s, struct sfu_packet *p, uint16_t seq,
                              const struct rtp_mapper_entry *e, struct sfu_out *ret_out)
 {
-    const struct sfu_route *route = &s->routes[p->pt_index];
+    bool is_rtx = s->routes[p->pt_index].rtx_pt != 0;
     const struct rtp_mapper_out numbers = {
         .seq = seq, .ts = e->out_ts, .picture_id = e->out_picture_id, .tl0 = e->out_tl0};
-    if (route->rtx_pt == 0)
-        return write_packet(s, p, &numbers, ret_out);
-    const struct rtp_header header = {.is_marker = p->is_marker,
-                                      .pt = route->rtx_pt,
-                                      .seq = seq, /* decides about the mid */
-                                      .ts = e->out_ts,
-                                      .ssrc = s->config.rtx_ssrc};
-    int size = write_head(s, p, &header, ret_out);
-    if (size < 0)
+    if (write_packet(s, p, &numbers, is_rtx, ret_out) == 0)
         return 0;
-    put_u16be(ret_out->head + 2, s->rtx_seq++);
-    s->track->node->stats.rtx_out++;
-    uint8_t *prefix = ret_out->head + size;
-    rtp_rtx_prefix(seq, prefix);
-    ret_out->head_size = (uint8_t)size;
-    ret_out->prefix_size =
-        (uint8_t)(RTP_RTX_PREFIX_SIZE +
-                  write_descriptor(p, e->out_picture_id, e->out_tl0, prefix + RTP_RTX_PREFIX_SIZE));
-    return finish(s, p, ret_out);
+    if (is_rtx)
+        s->track->node->stats.rtx_out++;
+    else
+        count_packet(s, p);
+    return 1;
 }
 
 size_t sfu__sub_write_empty(struct sfu_sub *s, uint16_t seq, struct rtp_mapper_entry *e,
@@ -214,5 +218,8 @@ size_t sfu__sub_forward(struct sfu_sub *s, struct sfu_packet *p, mono_us now,
         return 0;
     if (p->is_keyframe)
         s->needs_keyframe = false;
-    return write_packet(s, p, &numbers, ret_out);
+    if (write_packet(s, p, &numbers, false, ret_out) == 0)
+        return 0;
+    count_packet(s, p);
+    return 1;
 }
