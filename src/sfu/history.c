@@ -30,7 +30,7 @@ void sfu__history_init(struct sfu_layer *l)
     l->history_low_at = MONO_NEVER;
 }
 
-/* -ENOMEM leaves what there is. */
+/* False without memory: what there is stays. */
 static bool resize(struct sfu_sub *s, uint32_t count)
 {
     struct rtp_mapper_entry *entries = NULL;

@@ -12,8 +12,8 @@
 #define SFU_TRACKS_MAX 16384
 #define SFU_SUBS_MAX   131072
 
-/* Outputs that wait to be polled; what does not fit is dropped and counted. One batch of received
- * packets is a few thousand at most. */
+/* Outputs that wait to be polled; what does not fit is dropped and counted. A worker polls at the
+ * latest after 64 packets. */
 #define SFU_EVENTS_MAX  4096
 #define SFU_EVENTS_FREE 1024 /* kept for what is not repeated: periodic events stay below */
 #define SFU_RELAYS_MAX  8192

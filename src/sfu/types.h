@@ -124,8 +124,8 @@ struct sfu_relay {
 /*
  * One RTP or RTCP packet to send. RTP: `head` holds the RTP header of `head_size` bytes
  * (authenticated, not encrypted), then `prefix_size` bytes of payload that were rewritten for this
- * subscriber, then comes `body`. Consecutive outputs for one peer belong together, as one frame to
- * one subscriber.
+ * subscriber, then comes `body`. The outputs of one subscription come one after another, so that a
+ * frame to it can leave as one message.
  */
 #define SFU_HEAD_MAX 252 /* room for a dependency descriptor with its structure */
 
