@@ -294,10 +294,7 @@ static void drain_events(struct worker *w)
     struct media_event e = {.kind = MEDIA_EVENT_SFU, .worker = w->config.index};
     while (sfu_node_poll_event(w->node, &e.sfu) == 1) {
         e.peer = e.sfu.peer;
-        bool is_vital = e.sfu.kind == SFU_EVENT_LAYER_STARTED || e.sfu.kind == SFU_EVENT_BYE ||
-                        e.sfu.kind == SFU_EVENT_LAYER_WANTED ||
-                        e.sfu.kind == SFU_EVENT_STREAM_STATE;
-        worker__push_event(w, &e, is_vital);
+        worker__push_event(w, &e, !sfu_event_is_periodic(e.sfu.kind));
     }
 }
 

@@ -48,7 +48,7 @@ static void set_paused(struct sfu_sub *s, bool is_paused)
                                 .track = s->config.track,
                                 .sub = s->config.sub,
                                 .is_paused = is_paused};
-    sfu__push_event(s->track->node, &e, false);
+    sfu__push_event(s->track->node, &e);
 }
 
 void sfu__sub_choose(struct sfu_sub *s, mono_us now)
@@ -139,7 +139,7 @@ static void report_wanted(struct sfu_track *t, int8_t layer)
     t->wanted_lower_at = MONO_NEVER;
     const struct sfu_event e = {
         .kind = SFU_EVENT_LAYER_WANTED, .track = t->config.track, .layer = layer};
-    sfu__push_event(t->node, &e, false);
+    sfu__push_event(t->node, &e);
 }
 
 void sfu__wanted_update(struct sfu_track *t, bool is_asked, mono_us now)

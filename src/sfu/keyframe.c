@@ -27,7 +27,7 @@ static void ask(struct sfu_layer *l)
     }
     const struct sfu_event e = {
         .kind = SFU_EVENT_KEYFRAME_WANTED, .track = t->config.track, .layer = (int8_t)l->index};
-    sfu__push_event(t->node, &e, true);
+    sfu__push_event(t->node, &e);
 }
 
 static void send_if_due(struct sfu_layer *l, mono_us now)

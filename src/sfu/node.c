@@ -23,8 +23,9 @@ void sfu__arm_earlier(struct timers *timers, struct timer *t, mono_us at)
         sfu__arm(timers, t, at);
 }
 
-void sfu__push_event(struct sfu_node *node, const struct sfu_event *event, bool is_periodic)
+void sfu__push_event(struct sfu_node *node, const struct sfu_event *event)
 {
+    bool is_periodic = sfu_event_is_periodic(event->kind);
     size_t limit = is_periodic ? SFU_EVENTS_MAX - SFU_EVENTS_FREE : SFU_EVENTS_MAX;
     if (node->event_count >= limit) {
         node->stats.drop_no_buffer++;

@@ -129,7 +129,7 @@ static void report_start(const struct sfu_layer *l)
                                 .layer = (int8_t)l->index,
                                 .codec = l->codec,
                                 .ssrc = l->ssrc};
-    sfu__push_event(t->node, &e, false);
+    sfu__push_event(t->node, &e);
 }
 
 static void set_codec(struct sfu_layer *l, uint8_t codec)

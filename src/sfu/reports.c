@@ -166,5 +166,5 @@ void sfu__peer_quality(struct sfu_peer *p, mono_us now)
     p->quality_from = now;
     p->quality_at = now + SFU_QUALITY;
     if (p->is_connected)
-        sfu__push_event(p->node, &e, true);
+        sfu__push_event(p->node, &e);
 }

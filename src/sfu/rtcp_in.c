@@ -74,7 +74,7 @@ static void handle_bye(struct sfu_peer *p, const struct rtcp_packet *packet, mon
                                     .track = l->track->config.track,
                                     .layer = (int8_t)l->index,
                                     .ssrc = ssrc};
-        sfu__push_event(p->node, &e, false);
+        sfu__push_event(p->node, &e);
         sfu__track_choose(l->track, now);
     }
 }

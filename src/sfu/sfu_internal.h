@@ -365,7 +365,7 @@ void sfu__enter(struct sfu_node *node, mono_us now);
 /* Moves a timer that was set at creation; it never fails, the heap keeps its room. */
 void sfu__arm(struct timers *timers, struct timer *t, mono_us at);
 void sfu__arm_earlier(struct timers *timers, struct timer *t, mono_us at);
-void sfu__push_event(struct sfu_node *node, const struct sfu_event *event, bool is_periodic);
+void sfu__push_event(struct sfu_node *node, const struct sfu_event *event);
 
 /* peer.c */
 void sfu__peer_due(struct sfu_peer *p);

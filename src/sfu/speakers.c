@@ -46,5 +46,5 @@ void sfu__speaker_tick(struct sfu_track *t, mono_us now)
     *sp = (struct sfu_speaker){
         .window_at = has_packets ? now : 0, .last_ts = sp->last_ts, .is_speech = is_speech};
     if (has_packets)
-        sfu__push_event(t->node, &e, true);
+        sfu__push_event(t->node, &e);
 }

@@ -87,6 +87,13 @@ enum sfu_event_kind {
     SFU_EVENT_KIND_COUNT_
 };
 
+/* True for what is told again before long: when room is short, it goes first. */
+static inline bool sfu_event_is_periodic(enum sfu_event_kind kind)
+{
+    return kind == SFU_EVENT_AUDIO_WINDOW || kind == SFU_EVENT_KEYFRAME_WANTED ||
+           kind == SFU_EVENT_PEER_QUALITY;
+}
+
 struct sfu_event {
     enum sfu_event_kind kind;
     sfu_peer_id peer;
