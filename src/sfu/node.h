@@ -42,7 +42,7 @@ MUST_CHECK int sfu_node_create(const struct sfu_node_config *config, struct sfu_
 void sfu_node_destroy(struct sfu_node *node); /* NULL is a no-op; drops every packet reference */
 
 MUST_CHECK int sfu_node_add_peer(struct sfu_node *node, const struct sfu_peer_config *config);
-/* A later negotiation may bring new extension ids. */
+/* A later negotiation may bring new extension ids; what went out before is then not sent again. */
 MUST_CHECK int sfu_node_set_peer(struct sfu_node *node, const struct sfu_peer_config *config);
 /* Also removes the peer's subscriptions and the tracks it is the source of. */
 void sfu_node_remove_peer(struct sfu_node *node, sfu_peer_id peer);
@@ -51,7 +51,8 @@ void sfu_node_set_connected(struct sfu_node *node, sfu_peer_id peer, bool is_con
                             mono_us now);
 
 MUST_CHECK int sfu_node_add_track(struct sfu_node *node, const struct sfu_track_config *config);
-/* A later negotiation may change payload types, rids and sizes; mid and id stay. */
+/* A later negotiation may change payload types, rids and sizes; mid and id stay. With other payload
+ * types nothing that came before is sent any more. */
 MUST_CHECK int sfu_node_set_track(struct sfu_node *node, const struct sfu_track_config *config);
 void sfu_node_remove_track(struct sfu_node *node, sfu_track_id track); /* and its subscriptions */
 /* Source node: the other workers that have subscriptions to this track. */
