@@ -13,6 +13,14 @@
 #define IN_BYTES_MAX (16 << 10)
 #define BACKLOG      128
 
+/* The other side may vanish without a word, behind a NAT that forgot it or a line that was cut. A
+ * silent connection is asked after KEEPALIVE_IDLE_S, then every KEEPALIVE_EVERY_S; one whose bytes,
+ * or questions, nobody has acknowledged for UNACKED_MS is closed. A client that comes back opens
+ * another one. */
+#define KEEPALIVE_IDLE_S  15
+#define KEEPALIVE_EVERY_S 5
+#define UNACKED_MS        30000
+
 struct tcp_conn {
     int fd;
     struct addr local, remote;
@@ -83,6 +91,17 @@ int tcp_connect(const struct addr *to)
     return fd;
 }
 
+/* Without these options the connection works, and is only closed later. */
+static void watch_silence(int fd)
+{
+    int on = 1, idle = KEEPALIVE_IDLE_S, every = KEEPALIVE_EVERY_S;
+    unsigned unacked = UNACKED_MS;
+    IGNORE(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)));
+    IGNORE(setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle)));
+    IGNORE(setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every)));
+    IGNORE(setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked, sizeof(unacked)));
+}
+
 int tcp_conn_create(int fd, uint32_t id, struct tcp_conn **ret_conn)
 {
     struct tcp_conn *c = calloc(1, sizeof(*c));
@@ -91,6 +110,7 @@ int tcp_conn_create(int fd, uint32_t id, struct tcp_conn **ret_conn)
     c->fd = fd;
     int on = 1;
     IGNORE(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))); /* works without, slower */
+    watch_silence(fd);
     struct sockaddr_storage sa;
     socklen_t size = sizeof(sa);
     if (getpeername(fd, (struct sockaddr *)&sa, &size) == 0)

@@ -47,6 +47,7 @@ int worker_create(const struct worker_config *config, struct worker **ret_worker
     strmap_init(&w->ufrags, 2 * (size_t)config->peer_count_max, rng_u64(&w->rng));
     addrmap_init(&w->addrs, WORKER_ADDRS_PER_PEER * (size_t)config->peer_count_max);
     idmap_init(&w->tcps, WORKER_TCP_CONNS_MAX);
+    list_init(&w->tcp_pending);
     timers_init(&w->timers);
     w->tcp_next_id = 1;
     w->meter.relay_arrived = MONO_NEVER;
@@ -204,8 +205,7 @@ static void handle_timers(struct worker *w) ON_MEDIA
         sfu_node_handle_timeout(w->node, w->now);
         worker__drain_node(w);
     }
-    if (w->tcp_pending_count > 0)
-        worker__tcp_expire_pending(w);
+    worker__tcp_expire(w);
     if (w->is_trimming)
         worker__trim_buffers(w);
 }
@@ -214,8 +214,7 @@ static mono_us wait_time(const struct worker *w) ON_MEDIA
 {
     mono_us next = TK_MIN(timers_next(&w->timers), sfu_node_next_timeout(w->node));
     next = TK_MIN(next, worker_patience_next(&w->patience));
-    if (w->tcp_pending_count > 0)
-        next = TK_MIN(next, w->now + MONO_S(1));
+    next = TK_MIN(next, worker__tcp_next_timeout(w));
     if (w->is_trimming)
         next = TK_MIN(next, w->now + TRIM_PERIOD);
     if (next == MONO_NEVER)

@@ -95,8 +95,10 @@ void worker__remove_peer(struct worker *w, struct worker_peer *wp)
         if (wp->ufrags[i][0] != '\0' && strmap_get(&w->ufrags, wp->ufrags[i]) == wp)
             strmap_take(&w->ufrags, wp->ufrags[i]);
     struct addr addr;
-    for (size_t i = 0; wp->peer != NULL && peer_addr_at(wp->peer, i, &addr); i++)
+    for (size_t i = 0; wp->peer != NULL && peer_addr_at(wp->peer, i, &addr); i++) {
         addrmap_remove(&w->addrs, &addr, wp);
+        worker__tcp_disown(w, &addr, true);
+    }
     if (idmap_get(&w->peers, wp->id) == wp)
         idmap_take(&w->peers, wp->id);
     worker__set_joining(w, wp, false);

@@ -31,8 +31,8 @@
 #define WORKER_RELAYS_MAX      8192 /* mailbox from each other worker */
 #define WORKER_HANDOVERS_MAX   64   /* TCP connections on their way from worker 0 */
 #define WORKER_TCP_CONNS_MAX   2048
-#define WORKER_TCP_PENDING_MAX 128 /* accepted, ufrag not yet seen */
-#define WORKER_TCP_PENDING_US  MONO_S(10)
+#define WORKER_TCP_PENDING_MAX 128        /* no authenticated check has come over them yet */
+#define WORKER_TCP_PENDING_US  MONO_S(10) /* and after so long they are closed */
 #define WORKER_ADDRS_PER_PEER  16
 #define WORKER_BATCH           64 /* packets that go through the ciphers together */
 
@@ -57,9 +57,11 @@ struct worker_peer {
 struct worker_tcp {
     struct tcp_conn *conn;
     uint32_t id;
-    bool is_pending; /* worker 0: waits for its first STUN packet */
+    bool is_dispatched; /* it is with the worker that its first frame named */
+    bool was_known;     /* an authenticated check has come over it */
     bool wants_write;
-    mono_us accepted_at;
+    struct list pending_link; /* in worker.tcp_pending; empty: its address is a peer's */
+    mono_us close_at;         /* while it is pending */
 };
 
 /* From worker 0 to the worker of the peer that the first STUN packet named. */
@@ -114,6 +116,7 @@ struct worker {
     struct timers timers;
     struct idmap tcps; /* conn id -> worker_tcp */
     uint32_t tcp_next_id;
+    struct list tcp_pending; /* worker_tcp.pending_link, by close_at */
     uint32_t tcp_pending_count;
     uint32_t joining_count; /* of the peers: is_joining */
     mono_us turn_began;
@@ -188,7 +191,12 @@ void worker__tcp_accept(struct worker *w);
 void worker__tcp_ready(struct worker *w, struct worker_tcp *t, const struct loop_ready *ready);
 void worker__tcp_handover(struct worker *w, struct worker_handover *h);
 void worker__tcp_close(struct worker *w, struct worker_tcp *t);
-void worker__tcp_expire_pending(struct worker *w);
+/* The address is not its peer's any more: a TCP connection has to prove itself anew, or, with
+ * `is_over`, is closed at the end of the turn: whoever calls may stand in one of its frames. */
+void worker__tcp_disown(struct worker *w, const struct addr *addr, bool is_over);
+/* Closes what has been pending for too long; at the end of a turn. */
+void worker__tcp_expire(struct worker *w);
+mono_us worker__tcp_next_timeout(const struct worker *w);
 struct worker_tcp *worker__tcp_of(struct worker *w, uint32_t conn);
 void worker__tcp_update_interest(struct worker *w, struct worker_tcp *t);
 

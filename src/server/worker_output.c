@@ -138,6 +138,7 @@ static void handle_peer_event(struct worker *w, struct worker_peer *wp, const st
         break;
     case PEER_EVENT_ADDR_REMOVED:
         addrmap_remove(&w->addrs, &e->addr, wp);
+        worker__tcp_disown(w, &e->addr, false);
         break;
     }
 }

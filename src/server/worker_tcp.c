@@ -11,6 +11,10 @@
  * request whose user name begins with a local ufrag, whose first character names the worker of that
  * peer. The connection goes there with the bytes read so far. A connection that says nothing of the
  * kind is closed.
+ *
+ * A user name can be invented: a connection is pending, and closed after WORKER_TCP_PENDING_US,
+ * until an authenticated check has made its address known, and again when no peer has it any more.
+ * So a connection lasts no longer than its peer, and nobody without a password holds one.
  */
 
 struct worker_tcp *worker__tcp_of(struct worker *w, uint32_t conn)
@@ -18,23 +22,46 @@ struct worker_tcp *worker__tcp_of(struct worker *w, uint32_t conn)
     return idmap_get(&w->tcps, conn);
 }
 
+static bool is_pending(const struct worker_tcp *t)
+{
+    return !list_is_empty(&t->pending_link);
+}
+
+/* MONO_NEVER: not pending any more. What is pending gets the same time, or none: the list stays in
+ * order. */
+static void set_pending(struct worker *w, struct worker_tcp *t, mono_us close_at)
+{
+    w->tcp_pending_count += (uint32_t)(close_at != MONO_NEVER) - (uint32_t)is_pending(t);
+    list_remove(&t->pending_link);
+    t->close_at = close_at;
+    if (close_at == MONO_NEVER)
+        return;
+    if (close_at > w->now)
+        list_push_back(&w->tcp_pending, &t->pending_link);
+    else
+        list_push_front(&w->tcp_pending, &t->pending_link);
+}
+
 void worker__tcp_close(struct worker *w, struct worker_tcp *t)
 {
-    if (t->is_pending)
-        w->tcp_pending_count--;
+    set_pending(w, t, MONO_NEVER);
     idmap_take(&w->tcps, t->id);
     if (t->conn != NULL)
         tcp_conn_destroy(t->conn); /* closing the fd takes it out of the loop */
     free(t);
 }
 
-static struct worker_tcp *adopt(struct worker *w, int fd, bool is_pending) ON_MEDIA
+static struct worker_tcp *adopt(struct worker *w, int fd, bool is_dispatched) ON_MEDIA
 {
-    struct worker_tcp *t = calloc(1, sizeof(*t));
+    struct worker_tcp *t = NULL;
+    if (w->tcp_pending_count >= WORKER_TCP_PENDING_MAX)
+        goto refuse;
+    t = calloc(1, sizeof(*t));
     if (t == NULL)
         goto refuse;
+    list_init(&t->pending_link);
     t->id = w->tcp_next_id++;
-    t->accepted_at = w->now;
+    t->is_dispatched = is_dispatched;
     if (tcp_conn_create(fd, t->id, &t->conn) < 0)
         goto refuse;
     if (idmap_put(&w->tcps, t->id, t) < 0 || loop_add(&w->loop, fd, false, t) < 0) {
@@ -42,8 +69,7 @@ static struct worker_tcp *adopt(struct worker *w, int fd, bool is_pending) ON_ME
         WORKER_COUNT(w, tcp_refused, 1);
         return NULL;
     }
-    t->is_pending = is_pending;
-    w->tcp_pending_count += is_pending;
+    set_pending(w, t, w->now + WORKER_TCP_PENDING_US);
     WORKER_COUNT(w, tcp_accepted, 1);
     return t;
 refuse:
@@ -56,14 +82,8 @@ refuse:
 void worker__tcp_accept(struct worker *w)
 {
     role_assert_media();
-    for (int fd; (fd = tcp_accept(w->listen_fd)) >= 0;) {
-        if (w->tcp_pending_count >= WORKER_TCP_PENDING_MAX) {
-            close(fd);
-            WORKER_COUNT(w, tcp_refused, 1);
-            continue;
-        }
-        adopt(w, fd, true);
-    }
+    for (int fd; (fd = tcp_accept(w->listen_fd)) >= 0;)
+        adopt(w, fd, false);
 }
 
 static void handle_frames(struct worker *w, struct worker_tcp *t)
@@ -80,10 +100,15 @@ static void handle_frames(struct worker *w, struct worker_tcp *t)
         worker__finish_input(w); /* the frame's bytes are gone with the next one */
     }
     worker__end_batch(w);
+    bool is_over = t->close_at <= w->now; /* its peer was removed by a command in between */
+    if (!is_pending(t) || is_over || addrmap_get(&w->addrs, tcp_conn_remote(t->conn)) == NULL)
+        return;
+    set_pending(w, t, MONO_NEVER);
+    t->was_known = true;
 }
 
-/* Gives a pending connection to the worker that its first frame names. */
-static void dispatch_pending(struct worker *w, struct worker_tcp *t)
+/* Gives a new connection to the worker that its first frame names. */
+static void dispatch(struct worker *w, struct worker_tcp *t)
 {
     char ufrag[PEER_UFRAG_SIZE];
     struct worker_handover h;
@@ -95,8 +120,7 @@ static void dispatch_pending(struct worker *w, struct worker_tcp *t)
     if (ice_peek_username(frame, size, ufrag, sizeof(ufrag)) == 0)
         target = signal_ufrag_worker(ufrag);
     if (target == w->config.index) {
-        t->is_pending = false;
-        w->tcp_pending_count--;
+        t->is_dispatched = true;
         handle_frames(w, t);
         return;
     }
@@ -121,7 +145,7 @@ static void dispatch_pending(struct worker *w, struct worker_tcp *t)
 void worker__tcp_handover(struct worker *w, struct worker_handover *h)
 {
     role_assert_media();
-    struct worker_tcp *t = adopt(w, h->fd, false);
+    struct worker_tcp *t = adopt(w, h->fd, true);
     if (t == NULL)
         return;
     if (tcp_conn_preload(t->conn, h->bytes, h->size) < 0) {
@@ -153,18 +177,31 @@ void worker__tcp_ready(struct worker *w, struct worker_tcp *t, const struct loop
         worker__tcp_close(w, t);
         return;
     }
-    if (t->is_pending)
-        dispatch_pending(w, t);
-    else
+    if (t->is_dispatched)
         handle_frames(w, t);
+    else
+        dispatch(w, t);
 }
 
-void worker__tcp_expire_pending(struct worker *w)
+void worker__tcp_disown(struct worker *w, const struct addr *addr, bool is_over)
 {
-    size_t cursor = 0;
-    for (struct worker_tcp *t; (t = idmap_next(&w->tcps, &cursor, NULL)) != NULL;)
-        if (t->is_pending && w->now - t->accepted_at > WORKER_TCP_PENDING_US) {
-            WORKER_COUNT(w, tcp_refused, 1);
-            worker__tcp_close(w, t);
-        }
+    struct worker_tcp *t = addr->proto == ADDR_PROTO_TCP ? worker__tcp_of(w, addr->conn) : NULL;
+    if (t != NULL && addrmap_get(&w->addrs, addr) == NULL)
+        set_pending(w, t, is_over ? w->now : w->now + WORKER_TCP_PENDING_US);
+}
+
+void worker__tcp_expire(struct worker *w)
+{
+    while (w->now >= worker__tcp_next_timeout(w)) {
+        struct worker_tcp *t = CONTAINER_OF(w->tcp_pending.next, struct worker_tcp, pending_link);
+        WORKER_COUNT(w, tcp_refused, !t->was_known);
+        worker__tcp_close(w, t);
+    }
+}
+
+mono_us worker__tcp_next_timeout(const struct worker *w)
+{
+    if (list_is_empty(&w->tcp_pending))
+        return MONO_NEVER;
+    return CONTAINER_OF(w->tcp_pending.next, struct worker_tcp, pending_link)->close_at;
 }

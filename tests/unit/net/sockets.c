@@ -10,6 +10,8 @@
 #include "base/rng.h"
 #include "net/tcp.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -237,6 +239,20 @@ static void test_udp_families_take_turns(void **state)
     }
 }
 
+/* A client that vanishes is noticed before its peer is given up, a minute later. */
+static void expect_watched(int fd)
+{
+    int on = 0, idle = 0;
+    unsigned unacked = 0;
+    socklen_t size = sizeof(int);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &size), 0);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size), 0);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked, &size), 0);
+    assert_true(on != 0);
+    assert_in_range(idle, 1, 30);
+    assert_in_range(unacked, 1000, 60000);
+}
+
 static void test_tcp_frames_survive_any_split(void **state)
 {
     (void)state;
@@ -252,6 +268,7 @@ static void test_tcp_frames_survive_any_split(void **state)
     assert_true(server >= 0);
     struct tcp_conn *conn;
     assert_int_equal(tcp_conn_create(server, 1, &conn), 0);
+    expect_watched(server);
 
     uint8_t stream[3000], frame_count = 0;
     size_t size = 0;
