@@ -143,3 +143,29 @@ bool udp_backlog(const struct udp_socket *s, struct udp_backlog *ret_backlog)
     }
     return is_told;
 }
+
+/* The kernel doubles what it grants, for its own bookkeeping (socket(7)). */
+static bool read_buffer(int fd, int option, size_t *least)
+{
+    int bytes = 0;
+    socklen_t size = sizeof(bytes);
+    if (fd < 0)
+        return true;
+    if (getsockopt(fd, SOL_SOCKET, option, &bytes, &size) < 0)
+        return false;
+    *least = TK_MIN(*least, (size_t)bytes / 2);
+    return true;
+}
+
+bool udp_buffers(const struct udp_socket *s, size_t *ret_in, size_t *ret_out)
+{
+    size_t in = SIZE_MAX, out = SIZE_MAX;
+    for (int i = 0; i < UDP_FAMILIES; i++)
+        if (!read_buffer(s->families[i].fd, SO_RCVBUF, &in) ||
+            !read_buffer(s->families[i].patient_fd, SO_RCVBUF, &in) ||
+            !read_buffer(s->families[i].fd, SO_SNDBUF, &out))
+            return false;
+    *ret_in = in;
+    *ret_out = out;
+    return true;
+}

@@ -22,6 +22,7 @@
 #define UDP_IN_MESSAGES_MAX 32   /* kernel messages read at once */
 #define UDP_DATAGRAM_MAX    1500 /* that we send */
 #define UDP_ROOM_MAX        (128 << 10)
+#define UDP_SOCKET_BUFFER   (4 << 20) /* bytes asked of the kernel, each way */
 
 struct udp_socket;
 
@@ -116,5 +117,8 @@ void udp_stats(const struct udp_socket *s, struct udp_stats *ret_stats);
 /* Of all queues of the socket. Any thread, while the socket is open. False where the kernel does
  * not tell. */
 bool udp_backlog(const struct udp_socket *s, struct udp_backlog *ret_backlog);
+/* The bytes that the kernel granted of UDP_SOCKET_BUFFER; the least of all queues. False where it
+ * does not tell. */
+bool udp_buffers(const struct udp_socket *s, size_t *ret_in, size_t *ret_out);
 
 #endif

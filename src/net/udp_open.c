@@ -13,7 +13,6 @@
  * where two queues are wanted, those (udp_split.c).
  */
 
-#define SOCKET_BUFFER   (4 << 20)
 #define PORT_ROUNDS_MAX 16 /* a port that is free in one family may be taken in the other */
 
 static const int families[UDP_FAMILIES] = {[UDP_V4] = AF_INET, [UDP_V6] = AF_INET6};
@@ -28,7 +27,7 @@ static int set_on(int fd, int level, int option)
 
 static int set_options(int fd, int family, bool is_shared)
 {
-    int buffer = SOCKET_BUFFER, err;
+    int buffer = UDP_SOCKET_BUFFER, err;
     if (family == UDP_V6) {
         err = set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
         if (err == 0)

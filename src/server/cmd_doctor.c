@@ -4,6 +4,7 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "secure/srtp.h"
+#include "server/buffers.h"
 #include "server/commands.h"
 #include "server/config.h"
 #include "server/paths.h"
@@ -111,6 +112,23 @@ static void check_batches(struct doctor *d)
         report(d, 'o', "UDP segmentation offload (GSO) works");
     else
         report(d, 'w', "UDP segmentation offload is missing: sending costs more");
+}
+
+static void check_buffers(struct doctor *d)
+{
+    struct addr any = {0};
+    struct udp_socket *s;
+    size_t in, out;
+    char text[BUFFERS_TEXT_SIZE];
+    if (udp_open(&any, 0, &s) < 0)
+        return; /* reported by check_udp() */
+    if (!udp_buffers(s, &in, &out)) {
+        report(d, 'w', "the kernel does not tell the size of socket buffers");
+    } else {
+        report(d, buffers_describe("net.core.rmem_max", in, text) ? 'o' : 'w', "%s", text);
+        report(d, buffers_describe("net.core.wmem_max", out, text) ? 'o' : 'w', "%s", text);
+    }
+    udp_close(s);
 }
 
 static void check_srtp(struct doctor *d)
@@ -222,6 +240,7 @@ int cmd_doctor(int argc, char **argv)
     check_tcp(&d, "media over TCP", c->media_tcp_port);
     check_udp(&d);
     check_batches(&d);
+    check_buffers(&d);
     check_srtp(&d);
     check_addresses(&d);
     check_data(&d);
