@@ -30,7 +30,7 @@ struct sec__ssrc {
     uint64_t index_max; /* the highest packet index so far: ROC * 2^16 + SEQ, or the RTCP index */
 };
 
-/* Open addressing, never emptied; grows by doubling up to SEC_SRTP_SSRCS_MAX entries. */
+/* Open addressing; grows by doubling up to SEC_SRTP_SSRCS_MAX entries. */
 struct sec__ssrcs {
     struct sec__ssrc *slots;
     uint64_t *windows; /* window_words per slot: bit (index mod window) = seen */
@@ -49,6 +49,9 @@ bool sec__ssrcs_is_full(const struct sec__ssrcs *t);
  */
 MUST_CHECK int sec__ssrcs_add(struct sec__ssrcs *t, uint32_t ssrc, uint64_t index,
                               struct sec__ssrc **ret_slot);
+
+/* A sender's only: those that were found before may have moved. */
+void sec__ssrcs_remove(struct sec__ssrcs *t, uint32_t ssrc);
 
 /* 0, or ERR_SEC_REPLAY if `index` was seen or is older than the window. */
 MUST_CHECK int sec__replay_check(const struct sec__ssrcs *t, const struct sec__ssrc *slot,

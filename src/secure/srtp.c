@@ -141,6 +141,12 @@ int sec_srtp_create(const struct sec_srtp_keys *keys, enum sec_direction directi
     return err;
 }
 
+void sec_srtp_retire(struct sec_srtp *s, uint32_t ssrc)
+{
+    CHECK(s->direction == SEC_SEND); /* a receiver would take old packets again */
+    sec__ssrcs_remove(&s->rtp_ssrcs, ssrc);
+}
+
 size_t sec_srtp_rtp_growth(const struct sec_srtp *s)
 {
     return s->rtp.tag_size;

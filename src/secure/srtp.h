@@ -67,6 +67,15 @@ void sec_srtp_prefetch(const struct sec_srtp *s);
 void sec_srtp_prefetch_ssrc(const struct sec_srtp *s);
 void sec_srtp_destroy(struct sec_srtp *s); /* NULL is a no-op; wipes the keys */
 
+/*
+ * Sending: gives the place of an SSRC back, of SEC_SRTP_SSRCS_MAX. Nothing of its roll-over counter
+ * is remembered: a packet sent under it later would begin at 0 again, meet indices that have been
+ * used, and with AES-GCM give the key of the authentication away (RFC 7714, 8.1). So the caller
+ * vouches that no packet of it waits anywhere, and that this connection never uses it again. One
+ * that was never sent is ignored.
+ */
+void sec_srtp_retire(struct sec_srtp *s, uint32_t ssrc);
+
 /* The bytes that protection adds to an RTP packet; at most SEC_SRTP_RTP_GROWTH. */
 size_t sec_srtp_rtp_growth(const struct sec_srtp *s);
 

@@ -24,10 +24,15 @@ void sec__ssrcs_fini(struct sec__ssrcs *t)
     *t = (struct sec__ssrcs){0};
 }
 
-static struct sec__ssrc *probe(const struct sec__ssrcs *t, uint32_t ssrc)
+static size_t home_of(uint32_t ssrc)
 {
     size_t at = (size_t)(ssrc * 2654435761u); /* Knuth's multiplicative hash */
-    for (at ^= at >> 15;; at++) {
+    return at ^ at >> 15;
+}
+
+static struct sec__ssrc *probe(const struct sec__ssrcs *t, uint32_t ssrc)
+{
+    for (size_t at = home_of(ssrc);; at++) {
         struct sec__ssrc *slot = &t->slots[at & (t->capacity - 1)];
         if (!slot->is_used || slot->ssrc == ssrc)
             return slot;
@@ -103,6 +108,26 @@ int sec__ssrcs_add(struct sec__ssrcs *t, uint32_t ssrc, uint64_t index, struct s
     }
     *ret_slot = slot;
     return 0;
+}
+
+/* The hole is filled with what was pushed past it, and so on to the end of the run. */
+void sec__ssrcs_remove(struct sec__ssrcs *t, uint32_t ssrc)
+{
+    DCHECK(t->window_words == 0);
+    const struct sec__ssrc *slot = sec__ssrcs_find(t, ssrc);
+    if (slot == NULL)
+        return;
+    size_t mask = t->capacity - 1, hole = (size_t)(slot - t->slots);
+    for (size_t at = (hole + 1) & mask; t->slots[at].is_used; at = (at + 1) & mask) {
+        size_t pushed = (at - home_of(t->slots[at].ssrc)) & mask;
+        if (pushed < ((at - hole) & mask))
+            continue; /* its home is behind the hole */
+        t->slots[hole] = t->slots[at];
+        hole = at;
+    }
+    t->slots[hole] = (struct sec__ssrc){0};
+    t->recent = NULL;
+    t->count--;
 }
 
 static bool bit_get(const uint64_t *window, uint64_t bit)

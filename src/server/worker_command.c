@@ -194,9 +194,16 @@ static int add_sub(struct worker *w, const struct media_command *c)
     return sfu_node_add_sub(w->node, &c->u.sub_config, w->now);
 }
 
+/* The node has nothing of the subscription any more, and what it gave was encrypted at once: no
+ * packet under these SSRCs can follow. They come no second time (signal/negotiate.c). */
 static int remove_sub(struct worker *w, const struct media_command *c)
 {
+    const uint32_t ssrcs[] = {c->u.sub_remove.ssrc, c->u.sub_remove.rtx_ssrc};
+    struct worker_peer *wp = peer_of(w, c->peer);
     sfu_node_remove_sub(w->node, c->sub);
+    for (size_t i = 0; i < ARRAY_COUNT(ssrcs); i++)
+        if (ssrcs[i] != 0 && wp != NULL && wp->send != NULL)
+            sec_srtp_retire(wp->send, ssrcs[i]);
     return 0;
 }
 

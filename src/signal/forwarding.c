@@ -28,6 +28,9 @@ static void sub_command(struct signal_sub *sub, enum media_command_kind kind)
         for (size_t i = 0; i < section->pt_count; i++)
             if (section->pts[i].rtx_pt != 0)
                 c->rtx_ssrc = section->rtx_ssrc;
+    } else if (kind == MEDIA_SUB_REMOVE && sub->viewer->whip == NULL) {
+        command.u.sub_remove.ssrc = section->ssrc;
+        command.u.sub_remove.rtx_ssrc = section->rtx_ssrc;
     } else if (kind == MEDIA_SUB_TARGET) {
         command.u.sub_target = sub->target;
     }

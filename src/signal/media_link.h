@@ -24,7 +24,7 @@ enum media_command_kind {
     MEDIA_TRACK_KEYFRAME, /* layer; relayed from another worker's KEYFRAME_WANTED, or a server wish
                            */
     MEDIA_SUB_ADD,
-    MEDIA_SUB_REMOVE,
+    MEDIA_SUB_REMOVE, /* the SSRCs that it leaves behind */
     MEDIA_SUB_TARGET,
     MEDIA_COMMAND_KIND_COUNT_
 };
@@ -53,6 +53,9 @@ struct media_command {
         struct sfu_track_config track_config;
         struct sfu_sub_config sub_config;
         struct sfu_sub_target sub_target;
+        struct {
+            uint32_t ssrc, rtx_ssrc; /* never to be sent under again; 0: others may follow */
+        } sub_remove;
         uint32_t worker_mask;
         bool is_blocked;
         int8_t layer;

@@ -16,6 +16,12 @@ _Static_assert((int)SDP_KIND_AUDIO == (int)RTP_KIND_AUDIO &&
                    (int)SDP_KIND_VIDEO == (int)RTP_KIND_VIDEO,
                "kinds are compared as numbers");
 
+#define SSRC_STEP 0x9e3779b1u /* neighbours look nothing alike (RFC 3550, 8) */
+
+_Static_assert(SSRC_STEP % 2 == 1, "an odd step passes every number");
+_Static_assert(2 * SDP_SECTIONS_MAX <= SEC_SRTP_SSRCS_MAX,
+               "a description full of pictures, each with RTX, fits the sender's table");
+
 /* One negotiation on its way. */
 struct negotiation {
     struct signal_transport *t;
@@ -153,19 +159,32 @@ static void assign_subs(struct signal_transport *t)
     }
 }
 
-void signal__section_make_ssrcs(struct signal_section *section, struct rng *rng)
+/*
+ * No SSRC twice on one connection. The worker forgets how far one has counted when its subscription
+ * ends (sec_srtp_retire()): the same again would repeat packet indices under one key, which with
+ * AES-GCM are nonces. Chance would do it sooner or later; a walk in odd steps passes each of the
+ * 2^32 numbers before it comes back, and that many subscriptions no connection lives to see.
+ */
+static uint32_t take_ssrc(struct signal_transport *t)
 {
-    section->ssrc = rng_u32(rng) | 1;
-    section->rtx_ssrc = section->kind == SDP_KIND_VIDEO ? section->ssrc ^ 0x5a5a5a5au : 0;
+    t->ssrc_newest += SSRC_STEP;
+    if (t->ssrc_newest == 0) /* stands for none */
+        t->ssrc_newest += SSRC_STEP;
+    return t->ssrc_newest;
+}
+
+void signal__section_make_ssrcs(struct signal_transport *t, struct signal_section *section)
+{
+    section->ssrc = take_ssrc(t);
+    section->rtx_ssrc = section->kind == SDP_KIND_VIDEO ? take_ssrc(t) : 0;
 }
 
 void signal__section_assign(struct signal_transport *t, struct signal_section *section,
                             struct signal_sub *sub)
 {
-    struct rng *rng = t->participant->room->signal->config.rng;
     section->sub = sub;
     if (t->participant->whip == NULL) /* WHEP: for good, from the one answer */
-        signal__section_make_ssrcs(section, rng);
+        signal__section_make_ssrcs(t, section);
     sub->transport = t;
     sub->section = (size_t)(section - t->sections);
     sub->state = SIGNAL_SUB_OFFERED;

@@ -192,7 +192,8 @@ MUST_CHECK int signal__answer_parsed(struct signal_participant *p, const struct 
 void signal__handle_offer(struct signal_participant *p, const Livekit__SessionDescription *offer);
 /* Copies what was agreed for one section. */
 void signal__section_read(struct signal_section *section, const struct sdp_section *agreed);
-void signal__section_make_ssrcs(struct signal_section *section, struct rng *rng);
+/* SSRCs that this connection has never used, and never will again for another section. */
+void signal__section_make_ssrcs(struct signal_transport *t, struct signal_section *section);
 /* The subscription will be sent in this section, from fresh SSRCs unless a WHEP answer has named
  * them. */
 void signal__section_assign(struct signal_transport *t, struct signal_section *section,

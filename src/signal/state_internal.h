@@ -199,6 +199,7 @@ struct signal_transport {
     uint64_t sdp_id, sdp_version;
     struct signal_section *sections;
     size_t section_count, section_capacity;
+    uint32_t ssrc_newest; /* the last one that a section was given */
     bool has_application;
     struct signal_dc *dc; /* NULL before the application section is agreed */
 

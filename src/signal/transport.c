@@ -56,6 +56,7 @@ int signal__transport_create(struct signal_participant *p, bool is_offerer,
     t->id = signal__id(s);
     t->worker = choose_worker(p);
     t->sdp_id = rng_u64(s->config.rng) >> 2; /* RFC 8866, 5.2: fits a signed 64-bit integer */
+    t->ssrc_newest = rng_u32(s->config.rng); /* they begin anywhere (RFC 3550, 8.1) */
     make_credentials(t);
     int err = idmap_put(&s->transports, t->id, t);
     if (err < 0) {

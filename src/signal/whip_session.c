@@ -71,7 +71,7 @@ int signal__whip_plan(struct signal_transport *t, size_t index, struct signal_ar
     char *track = signal__arena_alloc(arena, size);
     if (stream == NULL || track == NULL)
         return -ENOMEM;
-    signal__section_make_ssrcs(section, t->participant->room->signal->config.rng);
+    signal__section_make_ssrcs(t, section);
     snprintf(stream, size, "%s-%zu", t->participant->sid, index_of_kind(t, index));
     snprintf(track, size, "%s-%s", stream, section->kind == SDP_KIND_AUDIO ? "audio" : "video");
     *ret_send = (struct sdp_send){.stream_id = stream,

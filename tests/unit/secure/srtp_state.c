@@ -275,6 +275,54 @@ static void test_ssrcs_are_bounded(void **state)
     pair_destroy(&p);
 }
 
+/* What a sender gives back has room for others, whose counters stay what they are wherever the
+ * table moves them: a receiver that follows each of them decrypts everything. */
+static void test_retired_ssrcs_make_room(void **state)
+{
+    (void)state;
+    enum { LIVE = 60, ROUNDS = 6000 };
+    struct pair p = pair_create(SEC_PROFILE_AEAD_AES_128_GCM);
+    uint32_t ssrcs[LIVE], seqs[LIVE], newest = 0, received = 0;
+    uint8_t data[200];
+    struct rng rng;
+    rng_init_seeded(&rng, 11);
+    for (size_t i = 0; i < LIVE; i++) {
+        ssrcs[i] = newest += 1 + rng_below(&rng, 3);
+        seqs[i] = rng_below(&rng, 65536);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t i = rng_below(&rng, LIVE);
+        if (round % 7 == 0) { /* its place goes to a new one */
+            sec_srtp_retire(p.send, ssrcs[i]);
+            sec_srtp_retire(p.send, ssrcs[i]); /* gone already: harmless */
+            ssrcs[i] = newest += 1 + rng_below(&rng, 3);
+            seqs[i] = rng_below(&rng, 65536);
+            if (++received % 500 == 0) { /* the receiver's table is never emptied */
+                pair_destroy(&p);
+                p = pair_create(SEC_PROFILE_AEAD_AES_128_GCM);
+            }
+        }
+        seqs[i] += 1 + rng_below(&rng, 30000); /* most of them roll over a few times */
+        size_t size = protect(&p, ssrcs[i], (uint16_t)seqs[i], data);
+        assert_true(unprotect(&p, data, size) > 0);
+    }
+    assert_true(received * 2 > SEC_SRTP_SSRCS_MAX / 2);
+    pair_destroy(&p);
+}
+
+static void test_retired_ssrcs_are_not_counted(void **state)
+{
+    (void)state;
+    struct pair p = pair_create(SEC_PROFILE_AES128_CM_HMAC_SHA1_80);
+    uint8_t data[200];
+    for (uint32_t i = 0; i < 4 * SEC_SRTP_SSRCS_MAX; i++) {
+        protect(&p, SSRC + i, 1, data); /* checks that it works */
+        sec_srtp_retire(p.send, SSRC + i);
+    }
+    sec_srtp_retire(p.send, 1);
+    pair_destroy(&p);
+}
+
 /* One body for many subscribers, and a batch that holds good and bad packets in any order. */
 static void test_batch(void **state)
 {
@@ -371,6 +419,8 @@ int main(void)
         cmocka_unit_test(test_corrupted_rtcp_is_refused),
         cmocka_unit_test(test_forged_ssrcs_leave_no_state),
         cmocka_unit_test(test_ssrcs_are_bounded),
+        cmocka_unit_test(test_retired_ssrcs_make_room),
+        cmocka_unit_test(test_retired_ssrcs_are_not_counted),
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_bad_arguments),
         cmocka_unit_test(test_choice),

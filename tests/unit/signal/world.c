@@ -153,9 +153,23 @@ static void on_add(struct world *w, const struct media_command *c)
     t->track = c->track;
 }
 
+/* A subscription leaves behind the SSRCs that it came with, unless others follow under them. */
+static void check_left_behind(struct world *w, const struct media_command *c)
+{
+    const struct thing *t = find(w, THING_SUB, c->sub, c->worker);
+    if (t == NULL)
+        return; /* counted */
+    assert_int_equal(c->u.sub_remove.ssrc, t->sub_config.is_kept_ssrc ? 0 : t->sub_config.ssrc);
+    if (t->sub_config.rtx_ssrc != 0)
+        assert_int_equal(c->u.sub_remove.rtx_ssrc,
+                         t->sub_config.is_kept_ssrc ? 0 : t->sub_config.rtx_ssrc);
+}
+
 static void on_command(struct world *w, const struct media_command *c)
 {
     w->command_counts[c->kind]++;
+    if (w->on_sub != NULL && (c->kind == MEDIA_SUB_ADD || c->kind == MEDIA_SUB_REMOVE))
+        w->on_sub(c);
     switch (c->kind) {
     case MEDIA_PEER_ADD:
     case MEDIA_TRACK_ADD:
@@ -169,6 +183,7 @@ static void on_command(struct world *w, const struct media_command *c)
         take(w, THING_TRACK, c->track, c->worker);
         break;
     case MEDIA_SUB_REMOVE:
+        check_left_behind(w, c);
         take(w, THING_SUB, c->sub, c->worker);
         break;
     case MEDIA_PEER_REMOTE:

@@ -83,6 +83,7 @@ struct world {
     bool is_counting; /* frames are counted here instead of kept, offers and the like answered */
     uint64_t frame_bytes[WORLD_CASES_MAX], frame_counts[WORLD_CASES_MAX];
     void (*on_sctp)(const struct media_command *command); /* NULL: dropped */
+    void (*on_sub)(const struct media_command *command);  /* of its coming and going; NULL */
 };
 
 void world_init(struct world *w, uint8_t worker_count);
