@@ -100,8 +100,7 @@ void worker_connect(struct worker *const *workers, size_t count)
             workers[i]->others[k] = k != i ? workers[k] : NULL;
 }
 
-/* What has to be opened and watched once the number of workers is known. Control thread, before
- * start. */
+/* What is watched. Control thread, before start. */
 static int open_inputs(struct worker *w)
 {
     role_assert_media(); /* the thread is not there yet: nobody else touches these fields */
@@ -117,6 +116,7 @@ static int open_inputs(struct worker *w)
     return err;
 }
 
+/* What is opened once the other workers are known. */
 static int open_relays(struct worker *w)
 {
     role_assert_media();
@@ -138,7 +138,7 @@ static void take_commands(struct worker *w) ON_MEDIA
     worker__drain_commands(w);
 }
 
-static void drain_relays(struct worker *w, struct mailbox *m) ON_MEDIA
+static void receive_relays(struct worker *w, struct mailbox *m) ON_MEDIA
 {
     mailbox_clear(m);
     size_t count;
@@ -189,7 +189,7 @@ static void handle_ready(struct worker *w, const struct loop_ready *ready) ON_ME
     else if (ready->user == &w->listen_fd)
         worker__tcp_accept(w);
     else if (is_relay_mailbox(w, ready->user))
-        drain_relays(w, ready->user);
+        receive_relays(w, ready->user);
     else
         worker__tcp_ready(w, ready->user, ready);
 }

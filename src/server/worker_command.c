@@ -102,7 +102,7 @@ void worker__remove_peer(struct worker *w, struct worker_peer *wp)
     if (idmap_get(&w->peers, wp->id) == wp)
         idmap_take(&w->peers, wp->id);
     worker__set_joining(w, wp, false);
-    udp_flush(w->udp); /* what waits needs the peer's path */
+    udp_flush(w->udp); /* runs are told apart by where a path lies: the next peer may lie here */
     peer_destroy(wp->peer);
     free(wp);
     WORKER_COUNT(w, peers, -1u);

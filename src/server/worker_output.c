@@ -271,7 +271,7 @@ static void wake_workers(struct worker *w, uint32_t mask)
             mailbox_wake(&w->others[i]->relays[w->config.index]);
 }
 
-static void drain_relays(struct worker *w)
+static void send_relays(struct worker *w)
 {
     struct sfu_relay relay;
     uint32_t woken = 0;
@@ -313,7 +313,7 @@ void worker__end_batch(struct worker *w)
 /* The other workers first: they do their share while we do ours. */
 void worker__drain_node(struct worker *w)
 {
-    drain_relays(w);
+    send_relays(w);
     drain_transmits(w);
     drain_events(w);
 }
