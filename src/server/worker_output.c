@@ -277,8 +277,9 @@ static void send_relays(struct worker *w)
     uint32_t woken = 0;
     while (sfu_node_poll_relay(w->node, &relay) == 1) {
         for (size_t i = 0; i < w->config.worker_count; i++) {
-            if (!(relay.worker_mask >> i & 1u) || w->others[i] == NULL)
+            if (!(relay.worker_mask >> i & 1u))
                 continue;
+            CHECK(w->others[i] != NULL); /* the bit's reference would stay behind */
             if (mailbox_push(&w->others[i]->relays[w->config.index], &relay)) {
                 woken |= UINT32_C(1) << i;
             } else {
