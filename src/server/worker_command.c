@@ -25,13 +25,6 @@ void worker__touch_peer_timer(struct worker *w, struct worker_peer *wp)
         LOG_ERROR("worker", "timer_lost", "worker=%u peer=%u", w->config.index, wp->id);
 }
 
-static void report_failure(struct worker *w, sfu_peer_id peer, int err)
-{
-    struct media_event e = {
-        .kind = MEDIA_EVENT_PEER_FAILED, .worker = w->config.index, .peer = peer, .err = err};
-    worker__push_event(w, &e, true);
-}
-
 void worker__set_joining(struct worker *w, struct worker_peer *wp, bool is_joining)
 {
     w->joining_count += (uint32_t)is_joining - (uint32_t)wp->is_joining;
@@ -239,7 +232,7 @@ static void handle_command(struct worker *w, const struct media_command *command
     LOG_ERROR("worker", "command_failed", "worker=%u kind=%d peer=%u err=\"%s\"", w->config.index,
               command->kind, command->peer, err_text(err));
     if (command->peer != 0)
-        report_failure(w, command->peer, err);
+        worker__report_peer(w, command->peer, MEDIA_EVENT_PEER_FAILED, err);
 }
 
 bool worker__has_commands(struct worker *w)

@@ -169,6 +169,8 @@ void worker__begin_batch(struct worker *w);
 void worker__end_batch(struct worker *w);
 /* `is_vital` events may use the spare room of the mailbox. */
 void worker__push_event(struct worker *w, const struct media_event *event, bool is_vital);
+/* PEER_CONNECTED, _DISCONNECTED or _FAILED, which are vital. */
+void worker__report_peer(struct worker *w, sfu_peer_id peer, enum media_event_kind kind, int err);
 /* One datagram to a UDP or TCP address, already encrypted. */
 void worker__send(struct worker *w, const struct addr *from, const struct addr *to,
                   const uint8_t *data, size_t size);

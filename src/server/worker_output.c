@@ -74,10 +74,9 @@ static void send_protected(struct worker *w, const struct worker_peer *wp, const
 
 /* ---- one peer: ICE, DTLS, data channels ---- */
 
-static void report_peer(struct worker *w, struct worker_peer *wp, enum media_event_kind kind,
-                        int err)
+void worker__report_peer(struct worker *w, sfu_peer_id peer, enum media_event_kind kind, int err)
 {
-    struct media_event e = {.kind = kind, .worker = w->config.index, .peer = wp->id, .err = err};
+    struct media_event e = {.kind = kind, .worker = w->config.index, .peer = peer, .err = err};
     worker__push_event(w, &e, true);
 }
 
@@ -116,15 +115,15 @@ static void handle_peer_event(struct worker *w, struct worker_peer *wp, const st
     switch (e->kind) {
     case PEER_EVENT_CONNECTED:
         set_connected(w, wp, true);
-        report_peer(w, wp, MEDIA_EVENT_PEER_CONNECTED, 0);
+        worker__report_peer(w, wp->id, MEDIA_EVENT_PEER_CONNECTED, 0);
         break;
     case PEER_EVENT_DISCONNECTED:
         set_connected(w, wp, false);
-        report_peer(w, wp, MEDIA_EVENT_PEER_DISCONNECTED, 0);
+        worker__report_peer(w, wp->id, MEDIA_EVENT_PEER_DISCONNECTED, 0);
         break;
     case PEER_EVENT_FAILED:
         set_connected(w, wp, false);
-        report_peer(w, wp, MEDIA_EVENT_PEER_FAILED, e->err);
+        worker__report_peer(w, wp->id, MEDIA_EVENT_PEER_FAILED, e->err);
         break;
     case PEER_EVENT_SCTP:
         report_sctp(w, wp, e);
