@@ -141,6 +141,17 @@ int sec_srtp_create(const struct sec_srtp_keys *keys, enum sec_direction directi
     return err;
 }
 
+void sec_srtp_skip(struct sec_srtp *s, const uint8_t *head, size_t head_size)
+{
+    uint64_t index;
+    CHECK(s->direction == SEC_SEND);
+    if (head_size < RTP_HEADER_SIZE)
+        return;
+    struct sec__ssrc *slot = sec__ssrcs_find(&s->rtp_ssrcs, get_u32be(head + 8));
+    if (slot != NULL && sec__index_estimate(slot, get_u16be(head + 2), &index) == 0)
+        slot->index_max = TK_MAX(slot->index_max, index);
+}
+
 void sec_srtp_retire(struct sec_srtp *s, uint32_t ssrc)
 {
     CHECK(s->direction == SEC_SEND); /* a receiver would take old packets again */

@@ -68,6 +68,13 @@ void sec_srtp_prefetch_ssrc(const struct sec_srtp *s);
 void sec_srtp_destroy(struct sec_srtp *s); /* NULL is a no-op; wipes the keys */
 
 /*
+ * Sending: an RTP packet with this header has its number, but is not sent. Without a word, 2^15 of
+ * them in a row would look like a step back, to packet indices that have been used: nonces, with
+ * AES-GCM (RFC 7714, 8.1).
+ */
+void sec_srtp_skip(struct sec_srtp *s, const uint8_t *head, size_t head_size);
+
+/*
  * Sending: gives the place of an SSRC back, of SEC_SRTP_SSRCS_MAX. Nothing of its roll-over counter
  * is remembered: a packet sent under it later would begin at 0 again, meet indices that have been
  * used, and with AES-GCM give the key of the authentication away (RFC 7714, 8.1). So the caller

@@ -216,6 +216,14 @@ static void look_up(struct worker *w, size_t out_count)
             sec_srtp_prefetch(o->peers[i]->send);
 }
 
+/* Its publisher made it so large that it does not fit with what we add. */
+static void leave_out(struct worker *w, const struct worker_peer *wp, const struct sfu_out *out)
+{
+    WORKER_COUNT(w, drop_malformed, 1);
+    if (!out->is_rtcp && wp->send != NULL)
+        sec_srtp_skip(wp->send, out->head, out->head_size);
+}
+
 /* Gives each packet its place in the outgoing batch, one behind the other; the number of jobs. */
 static size_t place(struct worker *w, size_t out_count)
 {
@@ -230,7 +238,7 @@ static size_t place(struct worker *w, size_t out_count)
             continue;
         size_t size = protected_size(wp, out);
         if (size > PEER_DATAGRAM_MAX) {
-            WORKER_COUNT(w, drop_malformed, 1);
+            leave_out(w, wp, out);
             continue;
         }
         sec_srtp_prefetch_ssrc(wp->send);

@@ -275,6 +275,31 @@ static void test_ssrcs_are_bounded(void **state)
     pair_destroy(&p);
 }
 
+/* Packets that are left out go on counting: what follows never comes to an index that was used. */
+static void test_skipped_numbers_count(void **state)
+{
+    (void)state;
+    uint8_t plain[200], again[200], data[200];
+    for (size_t k = 0; k < ARRAY_COUNT(both); k++) {
+        struct pair p = pair_create(both[k]);
+        packet_make(SSRC, 7, plain);
+        sec_srtp_skip(p.send, plain, HEADER); /* before the first: it begins where that is */
+        for (uint16_t seq = 1000; seq < 1200; seq++)
+            assert_true(pass(&p, seq) > 0);
+        size_t size = protect(&p, SSRC, 1150, again);
+        for (uint32_t seq = 1200; seq < 65536 + 1150;
+             seq += 257) { /* a publisher with great gaps */
+            packet_make(SSRC, (uint16_t)seq, plain);
+            sec_srtp_skip(p.send, plain, HEADER);
+        }
+        packet_make(SSRC, 800, plain); /* a late one changes nothing */
+        sec_srtp_skip(p.send, plain, HEADER);
+        assert_int_equal(protect(&p, SSRC, 1150, data), size);
+        assert_memory_not_equal(data + HEADER, again + HEADER, size - HEADER);
+        pair_destroy(&p);
+    }
+}
+
 /* What a sender gives back has room for others, whose counters stay what they are wherever the
  * table moves them: a receiver that follows each of them decrypts everything. */
 static void test_retired_ssrcs_make_room(void **state)
@@ -419,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_corrupted_rtcp_is_refused),
         cmocka_unit_test(test_forged_ssrcs_leave_no_state),
         cmocka_unit_test(test_ssrcs_are_bounded),
+        cmocka_unit_test(test_skipped_numbers_count),
         cmocka_unit_test(test_retired_ssrcs_make_room),
         cmocka_unit_test(test_retired_ssrcs_are_not_counted),
         cmocka_unit_test(test_batch),

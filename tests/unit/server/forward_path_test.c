@@ -14,6 +14,12 @@
 
 static enum sec_profile profile; /* of SRTP, in this test */
 
+static bool is_readable_now(const struct udp_socket *s)
+{
+    struct pollfd fd = {.fd = udp_fd(s), .events = POLLIN};
+    return poll(&fd, 1, 0) == 1;
+}
+
 /* As play_frame(); returns what was counted while the worker had its turn. */
 static uint64_t play_counted(struct bench *b) ON_MEDIA
 {
@@ -73,6 +79,35 @@ static void test_failed_encryption_is_not_sent(void **state)
     close_bench(&b);
 }
 
+/* A publisher whose packets do not fit in a datagram, with great gaps between them: 40,960 numbers
+ * pass that no packet has. The next packet must not look like one from before them. */
+static void test_what_is_left_out_is_counted_on(void **state)
+{
+    (void)state;
+    static struct bench b;
+    role_assert_media();
+    open_bench_with(&b, 1, profile);
+    for (int i = 0; i < 3; i++)
+        play_frame(&b, VIEWERS);
+    uint16_t growth = b.viewers[7].wp.rtp_growth;
+    b.viewers[7].wp.rtp_growth = PEER_DATAGRAM_MAX - PAYLOAD;
+    for (int i = 0; i < 160; i++) {
+        b.seq = (uint16_t)(b.seq + 250);
+        publish_frame(&b, false);
+        assert_true(is_readable(b.w->udp));
+        turn(&b);
+        while (is_readable_now(b.viewers_udp))
+            udp_receive(b.viewers_udp);
+    }
+    assert_int_equal(atomic_load(&b.w->stats.drop_malformed), 160 * FRAME_PACKETS);
+    b.viewers[7].wp.rtp_growth = growth;
+    publish_frame(&b, false);
+    assert_true(is_readable(b.w->udp));
+    turn(&b);
+    assert_int_equal(atomic_load(&b.w->stats.drop_send), 0);
+    close_bench(&b);
+}
+
 static int use_gcm(void **state)
 {
     (void)state;
@@ -97,6 +132,10 @@ int main(void)
          NULL, NULL},
         {"test_failed_encryption_is_not_sent, CM", test_failed_encryption_is_not_sent, use_cm, NULL,
          NULL},
+        {"test_what_is_left_out_is_counted_on, GCM", test_what_is_left_out_is_counted_on, use_gcm,
+         NULL, NULL},
+        {"test_what_is_left_out_is_counted_on, CM", test_what_is_left_out_is_counted_on, use_cm,
+         NULL, NULL},
     };
     return RUN_ON_EACH_BACKEND(tests);
 }
