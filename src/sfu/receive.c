@@ -59,12 +59,21 @@ static void restart(struct sfu_layer *l, const struct rtp_view *v, mono_us now)
 
 _Static_assert(__builtin_popcount(PASSED_EXTS) <= SFU_EXTS_MAX, "room for each in sfu_packet.exts");
 
+/* What they may take together, behind the fixed header, the block's own, our mid and up to its
+ * padding. The header of a packet that has its number can always be written. */
+#define PASSED_EXTS_ROOM (SFU_HEAD_EXT_MAX - RTP_HEADER_SIZE - 4 - (2 + RTP_MID_SIZE - 1) - 3)
+
+/* One that does not fit any more is not passed through. */
 static void note_exts(struct sfu_packet *p, const struct sfu_arrival *a)
 {
     uint8_t count = 0;
+    size_t room = PASSED_EXTS_ROOM;
     for (uint32_t left = a->exts.present & PASSED_EXTS; left != 0; left &= left - 1) {
         uint8_t ext = (uint8_t)__builtin_ctz(left);
         const struct rtp_ext_value *value = &a->exts.value[ext];
+        if (room < 2u + value->size)
+            continue;
+        room -= 2u + value->size;
         p->exts[count].ext = ext;
         p->exts[count].size = value->size;
         p->exts[count].at = (uint16_t)(value->data - a->pkt->data);

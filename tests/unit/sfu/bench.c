@@ -210,8 +210,9 @@ void bench_send(struct bench *b, sfu_peer_id peer, const struct bench_packet *p)
     rtp_ext_writer_init(&w, pkt->data, PKT_SIZE_MAX, &header, &ids);
     if (p->has_mid)
         rtp_ext_put(&w, RTP_EXT_MID, "v", 1);
+    uint8_t level[UINT8_MAX] = {p->level};
     if (p->level != 0)
-        rtp_ext_put(&w, RTP_EXT_AUDIO_LEVEL, &p->level, 1);
+        rtp_ext_put(&w, RTP_EXT_AUDIO_LEVEL, level, p->level_size != 0 ? p->level_size : 1);
     int head = rtp_ext_writer_finish(&w);
     assert_true(head > 0);
     uint8_t *at = pkt->data + head;

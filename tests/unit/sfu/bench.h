@@ -83,6 +83,7 @@ struct bench_packet {
     uint8_t tl0;
     bool is_rtx;
     uint8_t level;          /* audio: written when not 0 */
+    uint8_t level_size;     /* how long that extension is: 0 = the one byte of its standard */
     uint8_t pt;             /* 0: VP8 or Opus */
     const uint8_t *payload; /* instead of the one that is made */
     size_t payload_size;

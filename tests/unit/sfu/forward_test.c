@@ -447,6 +447,33 @@ static void test_red_stripped(void **state)
     bench_destroy(b);
 }
 
+/* Extensions that leave no room in the header of a subscriber are left out, not their packets: a
+ * number that is taken and not used would be a step for SRTP that it does not see. */
+static void test_large_extension(void **state)
+{
+    (void)state;
+    static const uint8_t opus[] = {0x78, 1, 2, 3};
+    struct bench *b = room(1);
+    bench_sub(b, 31, AUDIO, BOB, 0);
+    for (uint16_t size = 1; size <= RTP_EXT_BYTES_MAX - 2; size++) {
+        bench_clear(b);
+        bench_send(b, ALICE,
+                   &(struct bench_packet){.track = AUDIO,
+                                          .seq = size,
+                                          .ts = size * 960u,
+                                          .level = 20,
+                                          .level_size = (uint8_t)size,
+                                          .payload = opus,
+                                          .payload_size = sizeof(opus)});
+        const struct bench_out *out = bench_rtp(b, 31, 0);
+        assert_non_null(out);
+        assert_int_equal(out->payload_size, sizeof(opus));
+        bool is_passed = out->size > RTP_HEADER_SIZE + sizeof(opus) + size;
+        assert_true(size < 180 ? is_passed : size < 220 || !is_passed);
+    }
+    bench_destroy(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_temporal_two_steps),
         cmocka_unit_test(test_h264_start),
         cmocka_unit_test(test_audio_start),
+        cmocka_unit_test(test_large_extension),
         cmocka_unit_test(test_red_stripped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
