@@ -88,10 +88,10 @@ static void put_nack(struct sfu_peer *p, struct sfu_layer *l, struct wr *w, mono
 
 static void put_keyframe_request(struct sfu_peer *p, struct sfu_layer *l, struct wr *w, mono_us now)
 {
-    (void)now;
     if (!l->keyframe.is_due || room(w) < FIR_ROOM)
         return;
     l->keyframe.is_due = false;
+    l->keyframe.sent_at = now; /* who was not connected hears of it later than it was decided */
     if (l->track->config.has_pli)
         rtcp_put_pli(w, p->node->rtcp_ssrc, l->media.ssrc);
     else

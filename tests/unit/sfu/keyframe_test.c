@@ -138,6 +138,27 @@ static void test_fir(void **state)
     bench_destroy(b);
 }
 
+/* A publisher that is not connected hears of a wish when it is again: the wait until the next
+ * request counts from then. */
+static void test_written_later(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    send_frame(b, 0, 10, false);
+    sfu_node_set_connected(b->node, ALICE, false, b->now);
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    bench_wait(b, MONO_MS(400));
+    bench_clear(b);
+    sfu_node_set_connected(b->node, ALICE, true, b->now);
+    bench_drain(b);
+    assert_int_equal(bench_requests(b, 1000), 1);
+    bench_wait(b, MONO_MS(450));
+    assert_int_equal(bench_requests(b, 1000), 1);
+    bench_wait(b, MONO_MS(100));
+    assert_int_equal(bench_requests(b, 1000), 2);
+    bench_destroy(b);
+}
+
 /* On a node that gets the track as relay, the wish goes to the control thread; on the source's
  * node it is repeated for three seconds without being wished again. */
 static void test_relayed(void **state)
@@ -172,9 +193,9 @@ static void test_relayed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_throttle),     cmocka_unit_test(test_coalesced),
-        cmocka_unit_test(test_nobody_waits), cmocka_unit_test(test_fir),
-        cmocka_unit_test(test_relayed),
+        cmocka_unit_test(test_throttle),      cmocka_unit_test(test_coalesced),
+        cmocka_unit_test(test_nobody_waits),  cmocka_unit_test(test_fir),
+        cmocka_unit_test(test_written_later), cmocka_unit_test(test_relayed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
