@@ -17,6 +17,7 @@
 #define SYNC_MAX_US  3000          /* sound against picture by sender reports */
 #define SR_SETTLE    MONO_MS(1500) /* after a new source: its report was on the way */
 #define NACKS_MAX    100
+#define LOSS_SETTLE  MONO_MS(500) /* longer than a source pauses between frames that all get */
 
 struct receiver *receiver_create(struct sim *sim, struct source *source, struct sim_peer *peer)
 {
@@ -224,6 +225,22 @@ static void skip_to(struct receiver *r, uint64_t seq)
     rtp_nack_forget_before(&r->nack, r->next);
 }
 
+/*
+ * Since when nothing may be missing for good. A loss is noticed by the first packet behind it, and
+ * a slow line delivers that after all that waited in its queue: 60 KB at 64 kbit/s take seven
+ * seconds, and the node keeps what was lost for SFU_RING_AGE. So losses count that are noticed when
+ * the queues of both participants' lines are empty of what came before they were healed (requests
+ * and answers wait there too), and LOSS_SETTLE later, as the packet before the first one that was
+ * sent over a good line may be missing.
+ */
+static mono_us lossless_since(const struct receiver *r)
+{
+    const struct sim_peer *to = r->peer, *from = r->source->peer;
+    if (!r->sim->is_healed)
+        return MONO_NEVER;
+    return TK_MAX(to->good_at, from->good_at) + LOSS_SETTLE;
+}
+
 /* In front of a gap: a whole keyframe behind it is as good; after a time one goes on without. */
 static bool cross_gap(struct receiver *r)
 {
@@ -244,8 +261,7 @@ static bool cross_gap(struct receiver *r)
     if (first == 0 || (now - r->gap_at < patience && r->seqs.newest - r->next < SIM_HELD / 2))
         return false;
     mono_us seen_at = held_at(r, first)->at; /* several gaps may wait one behind the other */
-    if (r->sim->is_healed && seen_at > r->sim->healed_at + MONO_S(2) &&
-        seen_at > r->peer->path_changed_at + MONO_S(2) && is_video(r))
+    if (is_video(r) && seen_at > lossless_since(r))
         sim_fail(r->sim, "sub %u: packet %u is missing on a good line", r->config.sub,
                  (unsigned)(uint16_t)r->next);
     skip_to(r, first);

@@ -397,6 +397,8 @@ struct sim_peer *room_join(struct sim *sim)
                            .twcc_seq = (uint16_t)rng_u32(&sim->rng)};
     p->up.params = any_params(sim);
     p->down.params = any_params(sim);
+    if (p->down.params.rate_bps > 0 && sim_chance(&sim->rng, 0.3))
+        p->down.params.rate_bps = (uint32_t)sim_between(&sim->rng, 64000, 300000); /* sound only */
     if (sim_chance(&sim->rng, 0.1))
         p->remb_bps = (uint32_t)sim_between(&sim->rng, 50000, 2000000);
     for (uint8_t i = 1; i < RTP_EXT_COUNT_; i++)
@@ -598,6 +600,9 @@ void room_heal(struct sim *sim)
         if (p->id == 0)
             continue;
         struct simnet_params up = p->up.params, down = p->down.params;
+        p->good_at = TK_MAX(simnet_link_empty_at(&p->up, sim->now),
+                            simnet_link_empty_at(&p->down, sim->now));
+        sim->good_at = TK_MAX(sim->good_at, p->good_at);
         p->up.params = (struct simnet_params){.delay = up.delay, .jitter = up.jitter};
         p->down.params = (struct simnet_params){.delay = down.delay, .jitter = down.jitter};
         p->up.is_cut = p->down.is_cut = false;
@@ -617,6 +622,5 @@ void room_heal(struct sim *sim)
         s->live_since = TK_MAX(s->live_since, sim->now);
     }
     sim->is_healed = true;
-    sim->healed_at = sim->now;
     sim_trace(sim, "everything is well again");
 }

@@ -117,14 +117,14 @@ static void run_until(struct sim *sim, mono_us until)
 static void recover(struct sim *sim)
 {
     room_heal(sim);
-    run_until(sim, sim->healed_at + RECOVER_MIN);
+    run_until(sim, sim->good_at + RECOVER_MIN);
     for (;;) {
         if (sim->is_failed || check_recovered(sim, false))
             return;
         bool has_paused = false;
         for (size_t i = 0; i < SIM_RECEIVERS_MAX; i++)
             has_paused = has_paused || (sim->receivers[i] != NULL && sim->receivers[i]->is_paused);
-        if (sim->now - sim->healed_at > (has_paused ? PAUSE_MAX : RECOVER_MAX)) {
+        if (sim->now - sim->good_at > (has_paused ? PAUSE_MAX : RECOVER_MAX)) {
             check_recovered(sim, true);
             return;
         }

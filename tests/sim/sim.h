@@ -48,6 +48,7 @@ struct sim_peer {
     uint8_t node;
     bool is_connected; /* as the node was told */
     mono_us path_changed_at;
+    mono_us good_at; /* both lines were healed, and nothing of before is on its way any more */
     struct simnet_link up, down;
     struct rtp_ext_ids exts;
     uint16_t twcc_seq;
@@ -240,8 +241,8 @@ struct sim {
     struct rng rng;
     mono_us now;
     bool is_verbose, is_failed, is_healed;
-    mono_us healed_at;
-    mono_us batch; /* the nodes read their sockets this often; 0 = at once */
+    mono_us good_at; /* healed, and the last line of all is empty of what came before */
+    mono_us batch;   /* the nodes read their sockets this often; 0 = at once */
     bool has_loss, has_dynacast;
     uint32_t ring_packets;
     struct simnet net;

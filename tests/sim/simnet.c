@@ -135,3 +135,9 @@ bool simnet_send(struct simnet *net, struct simnet_link *link, struct simnet_des
     }
     return true;
 }
+
+mono_us simnet_link_empty_at(const struct simnet_link *link, mono_us now)
+{
+    const struct simnet_params *p = &link->params;
+    return TK_MAX(link->free_at, now) + p->delay + p->jitter + p->reorder_by;
+}

@@ -62,6 +62,9 @@ void simnet_fini(struct simnet *net);
 bool simnet_send(struct simnet *net, struct simnet_link *link, struct simnet_dest dest,
                  const void *data, size_t size, mono_us now);
 
+/* When all that the link was sent so far has arrived, with what waits for its rate limit. */
+mono_us simnet_link_empty_at(const struct simnet_link *link, mono_us now);
+
 /* Delivers exactly at `at`, whatever the network does. */
 void simnet_post(struct simnet *net, mono_us at, struct simnet_dest dest, const void *data,
                  size_t size);

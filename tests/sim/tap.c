@@ -319,8 +319,8 @@ static void check_entitled(struct sim *sim, struct receiver *r, int8_t layer)
         sim_fail(sim, "sub %u: gets packets of a blocked track", r->config.sub);
     if (r->is_paused)
         sim_fail(sim, "sub %u: gets packets while it is paused", r->config.sub);
-    mono_us since =
-        TK_MAX(TK_MAX(r->wished_at, s->changed_at), TK_MAX(s->live_since, sim->healed_at));
+    mono_us line = TK_MAX(s->live_since, s->peer->good_at); /* requests wait in its queue */
+    mono_us since = TK_MAX(TK_MAX(r->wished_at, s->changed_at), line);
     if (layer > r->target.layer_max && sim->is_healed && sim->now - since > ABOVE_MAX &&
         s->layers[r->target.layer_max].is_active)
         sim_fail(sim, "sub %u: gets layer %d, above its target %d", r->config.sub, layer,
