@@ -79,11 +79,13 @@
 #define SFU_PEER_TICK    MONO_MS(500)
 /* A tick wakes nobody until it is late by this: a packet of sound (20 ms) and a bit, so that where
  * sound flows, it takes the ticks along. Ticks that were handled together stay together. */
-#define SFU_TICK_SLACK   MONO_MS(25)
-#define SFU_REPORT_EVERY MONO_S(1)
-#define SFU_QUALITY      MONO_S(5)
-#define SFU_TWCC_EVERY   MONO_MS(60)
-#define SFU_RTT_DEFAULT  MONO_MS(100)
+#define SFU_TICK_SLACK  MONO_MS(25)
+#define SFU_RR_EVERY    MONO_S(1)    /* receiver reports to publishers */
+#define SFU_SR_EVERY    MONO_S(2)    /* sender reports to subscribers, after one at the start */
+#define SFU_SR_AGAIN    MONO_MS(500) /* while the publisher has not told its own clock */
+#define SFU_QUALITY     MONO_S(5)
+#define SFU_TWCC_EVERY  MONO_MS(60)
+#define SFU_RTT_DEFAULT MONO_MS(100)
 
 _Static_assert((SFU_RING_AUDIO & (SFU_RING_AUDIO - 1)) == 0, "a power of two");
 _Static_assert((SFU_CHUNK & (SFU_CHUNK - 1)) == 0 && SFU_CHUNK <= SFU_RING_MIN,

@@ -19,30 +19,46 @@ static size_t room(const struct wr *w)
 
 /* ---- to subscribers ---- */
 
-static void put_sender_report(struct sfu_sub *s, struct wr *w, mono_us now)
+/* False while the source's clock is not known. */
+static bool put_sender_report(struct sfu_sub *s, struct wr *w, mono_us now)
 {
     const struct sfu_layer *l = &s->track->layers[s->current];
     struct rtcp_sender_info info = {
         .ssrc = s->config.ssrc, .packet_count = s->packets, .octet_count = s->octets};
     if (rtp_sr_translate(&l->sr, s->mapper.ts_offset, s->track->clock_hz, now, &info.ntp,
                          &info.rtp_ts) < 0)
-        return;
+        return false;
     rtcp_put_sr(w, &info, NULL, 0);
     rtcp_put_sdes_cname(w, s->config.ssrc, s->config.cname);
     rtp_sr_log_add(&s->sr_log, info.ntp, now);
+    return true;
 }
 
-static void put_sender_reports(struct sfu_peer *p, struct wr *w, mono_us now)
+static bool is_report_due(const struct sfu_peer *p, mono_us now)
 {
     LIST_FOR_EACH(it, &p->subs)
     {
+        const struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, peer_link);
+        if (now >= s->report_at && s->current != SFU_LAYER_NONE)
+            return true;
+    }
+    return false;
+}
+
+/* Where one is due, those that would be soon go along: one packet for a viewer's sound and picture
+ * costs half of one each, and they stay together from then on. */
+static void put_sender_reports(struct sfu_peer *p, struct wr *w, mono_us now)
+{
+    if (!is_report_due(p, now))
+        return;
+    LIST_FOR_EACH(it, &p->subs)
+    {
         struct sfu_sub *s = CONTAINER_OF(it, struct sfu_sub, peer_link);
-        if (now < s->report_at || s->current == SFU_LAYER_NONE)
+        if (now < s->report_at - SFU_SR_EVERY / 2 || s->current == SFU_LAYER_NONE)
             continue;
         if (room(w) < SR_ROOM)
             return;
-        s->report_at = now + SFU_REPORT_EVERY;
-        put_sender_report(s, w, now);
+        s->report_at = now + (put_sender_report(s, w, now) ? SFU_SR_EVERY : SFU_SR_AGAIN);
     }
 }
 
@@ -66,7 +82,7 @@ static void put_receiver_report(struct sfu_peer *p, struct sfu_layer *l, struct 
     struct rtcp_report r;
     if (now < l->uplink->report_at || room(w) < RR_ROOM)
         return;
-    l->uplink->report_at = now + SFU_REPORT_EVERY;
+    l->uplink->report_at = now + SFU_RR_EVERY;
     if (!l->is_live || !rtp_recv_stats_report(&l->uplink->stats, l->media.ssrc, now, &r))
         return;
     p->up_loss_sum += r.fraction_lost;

@@ -204,7 +204,7 @@ static void test_sender_report(void **state)
     send_sr(b, 1000, ntp, 300000);
     bench_clear(b);
     mono_us sent = b->now;
-    bench_wait(b, MONO_MS(1200));
+    bench_wait(b, MONO_MS(2200));
     struct rtcp_packet p;
     struct rtcp_sender_info info;
     assert_true(bench_find_rtcp(b, BOB, RTCP_SR, -1, &p));
@@ -222,6 +222,47 @@ static void test_sender_report(void **state)
     assert_int_equal(rtcp_get_cname(&p, &ssrc, &cname, &size), 0);
     assert_int_equal(size, 8);
     assert_memory_equal(cname, "somebody", 8);
+    bench_destroy(b);
+}
+
+static bool has_report_of(const struct bench_out *out, uint32_t ssrc)
+{
+    struct rtcp_reader reader = rtcp_reader_init(out->data, out->size);
+    for (struct rtcp_packet p; rtcp_next(&reader, &p) > 0;)
+        if (p.type == RTCP_SR && p.ssrc == ssrc)
+            return true;
+    return false;
+}
+
+/* The reports on what a viewer sees and hears come in one packet, every two seconds, though picture
+ * and sound began at different times. */
+static void test_sender_reports_come_together(void **state)
+{
+    (void)state;
+    struct bench *b = room();
+    const ntp_time ntp = UINT64_C(3900000000) << 32;
+    bench_sub(b, 21, VIDEO, BOB, 0);
+    send_frame(b, 0, 100, true);
+    send_sr(b, 1000, ntp, 300000);
+    bench_wait(b, MONO_MS(700));
+    bench_sub(b, 22, AUDIO, BOB, 0);
+    send_audio(b, 10, 30);
+    assert_int_equal(bench_count(b, 22), 1);
+    send_sr(b, 2000, ntp, 9600);
+    bench_wait(b, MONO_S(3));
+    bench_clear(b);
+    size_t count = 0;
+    for (int second = 0; second < 8; second++) {
+        bench_wait(b, MONO_S(1));
+        for (size_t i = 0; i < b->out_count; i++) {
+            bool has_picture = has_report_of(&b->out[i], 21),
+                 has_sound = has_report_of(&b->out[i], 22);
+            assert_int_equal(has_picture, has_sound);
+            count += has_picture;
+        }
+        bench_clear(b);
+    }
+    assert_in_range(count, 3, 5);
     bench_destroy(b);
 }
 
@@ -460,13 +501,14 @@ static void test_leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wanted),        cmocka_unit_test(test_speakers),
-        cmocka_unit_test(test_quality),       cmocka_unit_test(test_paused),
-        cmocka_unit_test(test_sender_report), cmocka_unit_test(test_receiver_report),
-        cmocka_unit_test(test_bye),           cmocka_unit_test(test_blocked),
-        cmocka_unit_test(test_connected),     cmocka_unit_test(test_relays),
-        cmocka_unit_test(test_relayed_jumps), cmocka_unit_test(test_blocked_relay),
-        cmocka_unit_test(test_unknown),       cmocka_unit_test(test_leave),
+        cmocka_unit_test(test_wanted),          cmocka_unit_test(test_speakers),
+        cmocka_unit_test(test_quality),         cmocka_unit_test(test_paused),
+        cmocka_unit_test(test_sender_report),   cmocka_unit_test(test_sender_reports_come_together),
+        cmocka_unit_test(test_receiver_report), cmocka_unit_test(test_bye),
+        cmocka_unit_test(test_blocked),         cmocka_unit_test(test_connected),
+        cmocka_unit_test(test_relays),          cmocka_unit_test(test_relayed_jumps),
+        cmocka_unit_test(test_blocked_relay),   cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
