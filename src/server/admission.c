@@ -40,20 +40,18 @@ static int64_t smooth(int64_t load, int64_t share, mono_us time)
 
 static int64_t reserved(const struct admission_reserve *r)
 {
-    return r->fresh + r->arriving + r->settling;
+    return r->arriving + r->settling;
 }
 
-/*
- * The mirror image of how a newcomer's load appears: its work begins after a while, and then the
- * smoothing follows. Who came since the last reading is reserved in full until the next.
- */
-static void settle(struct admission_reserve *r, mono_us time)
+/* Of those on the way `joining` still are: what the others were reserved follows the smoothing. */
+static void settle(struct admission_reserve *r, uint32_t joining, mono_us time)
 {
-    int64_t begun = r->arriving * time / (ADMISSION_ARRIVE_US + time);
-    int64_t shown = r->settling * time / (ADMISSION_RISE_US + time);
-    r->settling += begun - shown;
-    r->arriving += r->fresh - begun;
-    r->fresh = 0;
+    uint32_t still = TK_MIN(joining, r->on_way);
+    int64_t arrived = r->on_way > 0 ? r->arriving * (r->on_way - still) / r->on_way : 0;
+    r->settling -= r->settling * time / (ADMISSION_RISE_US + time);
+    r->settling += arrived;
+    r->arriving -= arrived;
+    r->on_way = still;
 }
 
 /* What is there and what is expected, shared among all who are there: while newcomers settle, the
@@ -103,7 +101,7 @@ void admission_update(struct admission *a, const struct admission_reading *readi
         a->smoothed[i] = smooth(a->smoothed[i], share, time);
         a->load[i] = (uint16_t)(a->smoothed[i] / 1000);
         a->last[i] = readings[i];
-        settle(&a->reserve[i], time);
+        settle(&a->reserve[i], readings[i].joining, time);
         set_price(&a->price[i], share, reserved(&a->reserve[i]), readings[i].peers, time);
     }
     a->read_at = now;
@@ -115,6 +113,7 @@ void admission_add(struct admission *a, size_t worker, uint32_t count)
     CHECK(worker < a->config.worker_count);
     struct admission_reserve *r = &a->reserve[worker];
     int64_t room = (int64_t)ADMISSION_LOAD_MAX * 1000 - reserved(r);
-    r->fresh += TK_MIN(a->price[worker].cost * count, TK_MAX(room, (int64_t)0));
+    r->arriving += TK_MIN(a->price[worker].cost * count, TK_MAX(room, (int64_t)0));
+    r->on_way = count > UINT32_MAX - r->on_way ? UINT32_MAX : r->on_way + count;
     decide(a);
 }

@@ -10,8 +10,9 @@
  * ADMISSION_HYSTERESIS below it.
  *
  * A newcomer costs nothing at first, so a burst would be let in on a load that knows nothing of it.
- * Each is therefore reserved what a connection costs on this worker; the reserve goes as fast as
- * the measured load comes to contain it, and what decides is both together.
+ * Each is therefore reserved what a connection costs on this worker: in full until its media
+ * connection is up, and then as long as the smoothing takes to contain it. What decides is both
+ * together.
  */
 
 #include "base/time.h"
@@ -27,9 +28,6 @@
 #define ADMISSION_FALL_US       MONO_S(5)
 #define ADMISSION_HYSTERESIS    100  /* permille */
 #define ADMISSION_LOAD_MAX      4000 /* permille; more than that says nothing more */
-/* From a join until the worker has the newcomer's whole work, at the slow end: signalling, DTLS,
- * and the pictures at their best layer. */
-#define ADMISSION_ARRIVE_US MONO_S(2)
 /* What a connection costs, in millionths of a worker, before there is enough to measure: a worker
  * that holds 1,000. It counts as much as this number of measured ones. */
 #define ADMISSION_COST_GUESS  1000
@@ -49,13 +47,14 @@ struct admission_reading {
     uint64_t busy_us; /* its turns, from waking up to sleeping */
     uint64_t packets; /* received and sent */
     uint32_t peers;   /* connections that it has now */
+    uint32_t joining; /* those of them that are not up yet */
 };
 
 /* What newcomers will cost and the load does not show yet, in millionths. */
 struct admission_reserve {
-    int64_t fresh;    /* of those who came since the last reading */
-    int64_t arriving; /* their work has not begun */
+    int64_t arriving; /* their connections are not up: their work has not begun */
     int64_t settling; /* it has, but the smoothed load still lags */
+    uint32_t on_way;  /* how many are arriving */
 };
 
 enum admission_level { ADMISSION_OPEN, ADMISSION_NO_ROOMS, ADMISSION_FULL };

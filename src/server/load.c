@@ -15,7 +15,7 @@ static void read_workers(const struct load *l, struct admission_reading *ret_rea
 {
     for (size_t i = 0; i < l->admission.config.worker_count; i++) {
         struct admission_reading *r = &ret_readings[i];
-        worker_usage(l->workers[i], &r->cpu_us, &r->busy_us, &r->packets);
+        worker_usage(l->workers[i], &r->cpu_us, &r->busy_us, &r->packets, &r->joining);
         r->peers = signal_worker_peers(l->signal, i, NULL);
     }
 }

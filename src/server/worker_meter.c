@@ -56,6 +56,7 @@ void worker__meter_turn(struct worker *w)
     sfu_node_stats(w->node, &core.node);
     udp_stats(w->udp, &core.udp);
     publish(m, &core);
+    atomic_store_explicit(&m->joining, w->joining_count, memory_order_relaxed);
     atomic_store_explicit(&m->buffers_used, pkt_pool_used(w->pool), memory_order_relaxed);
 
     mono_us end = mono_now();
@@ -84,13 +85,14 @@ static uint64_t cpu_us(const struct worker *w)
 }
 
 void worker_usage(const struct worker *w, uint64_t *ret_cpu_us, uint64_t *ret_busy_us,
-                  uint64_t *ret_packets)
+                  uint64_t *ret_packets, uint32_t *ret_joining)
 {
     struct worker_stats stats;
     worker_stats(w, &stats);
     *ret_cpu_us = cpu_us(w);
     *ret_busy_us = get(&w->meter.busy_us);
     *ret_packets = stats.packets_in + stats.packets_out;
+    *ret_joining = atomic_load_explicit(&w->meter.joining, memory_order_relaxed);
 }
 
 void worker_gauges(const struct worker *w, struct worker_gauges *ret_gauges)

@@ -34,6 +34,7 @@ struct worker_meter {
 
     /* Written by the worker, read anywhere: relaxed atomics, statistics only. */
     _Atomic uint64_t turns, busy_us, delay_sum_us, buffers_used;
+    _Atomic uint32_t joining; /* connections that are not up yet */
     _Atomic uint64_t delay_counts[WORKER_DELAY_BUCKETS + 1];
     _Atomic uint64_t core[WORKER_CORE_WORDS];
 };
@@ -58,8 +59,8 @@ struct worker_gauges {
 
 /* Any thread but the worker's own, while the worker runs. */
 void worker_gauges(const struct worker *w, struct worker_gauges *ret_gauges);
-/* The cheap part of it: processor time, turns, packets. */
+/* The cheap part of it: processor time, turns, packets, connections that are not up yet. */
 void worker_usage(const struct worker *w, uint64_t *ret_cpu_us, uint64_t *ret_busy_us,
-                  uint64_t *ret_packets);
+                  uint64_t *ret_packets, uint32_t *ret_joining);
 
 #endif

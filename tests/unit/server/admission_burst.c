@@ -56,9 +56,11 @@ static void pass_one(struct crowd *c)
         /* More than all of a processor is never used. */
         int64_t load = TK_MIN(load_at(c, w, c->now), 1000000);
         r->cpu_us += (uint64_t)(load * ADMISSION_INTERVAL / 1000000);
-        r->peers = 0;
-        for (uint32_t i = 0; i < c->count; i++)
+        r->peers = r->joining = 0;
+        for (uint32_t i = 0; i < c->count; i++) {
             r->peers += c->worker[i] == w;
+            r->joining += c->worker[i] == w && c->now - c->joined_at[i] < c->delay;
+        }
     }
     admission_update(&c->a, c->readings, c->now);
 }
@@ -180,6 +182,27 @@ static void test_after_a_lesson(void **state)
     }
 }
 
+/* Three hundred within three seconds into a lesson of fifty, as when the bell rings, on a worker
+ * that holds them at 35 %: nobody is refused, and no new room either. */
+static void test_bell(void **state)
+{
+    (void)state;
+    static const mono_us delays[] = {0, MONO_MS(50), MONO_MS(500)};
+    static struct crowd c;
+    for (size_t i = 0; i < ARRAY_COUNT(delays); i++) {
+        start(&c, 1, 1000, delays[i]);
+        assert_int_equal(knock(&c, 50), 50);
+        pass(&c, MONO_S(10));
+        for (int turn = 0; turn < 12; turn++) {
+            assert_int_equal(knock(&c, 25), 25);
+            assert_int_equal(c.a.level, ADMISSION_OPEN);
+            assert_in_range(c.a.expected[0] * 1000, load_at(&c, 0, c.now) / 2,
+                            final_load(&c, 0) * 5 / 4 + 10000);
+            pass_one(&c);
+        }
+    }
+}
+
 static void test_workers_have_reserves_of_their_own(void **state)
 {
     (void)state;
@@ -223,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_crowd_that_knocks_on),
         cmocka_unit_test(test_burst_into_an_empty_server),
         cmocka_unit_test(test_after_a_lesson),
+        cmocka_unit_test(test_bell),
         cmocka_unit_test(test_workers_have_reserves_of_their_own),
         cmocka_unit_test(test_bounds),
     };
