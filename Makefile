@@ -4,7 +4,7 @@ BUILD  := build
 PREFIX ?= /usr/local
 ARGS   ?=
 
-.PHONY: help run build web test lint format fuzz sim record-instructions bench bench-quick profile clean install setup setup-test
+.PHONY: help run build web test lint format fuzz sim overload record-instructions bench bench-quick profile clean install setup setup-test
 
 help:
 	@echo "make run [ARGS=\"--port 8000\"]  set up, build, and show a live lesson"
@@ -15,6 +15,7 @@ help:
 	@echo "make fuzz [SECONDS=600]        run every fuzz target for that long"
 	@echo "make record-instructions       record the core's instructions per packet anew"
 	@echo "make sim [SEEDS=10000 FIRST=1] simulate that many rooms in virtual time, from seeds"
+	@echo "make overload                  three times as many as a worker can take want in: the lesson keeps its delay"
 	@echo "make bench [ARGS=\"--only lecture_gcm\"]  measure beside the floor and Janus (root, 25 minutes)"
 	@echo "make bench-quick               the same in 4 minutes, roughly"
 	@echo "make profile                   where the server's time goes, per stage"
@@ -52,6 +53,10 @@ SEEDS ?= 10000
 FIRST ?= 1
 sim: setup-test
 	@scripts/sim.sh $(SEEDS) $(FIRST)
+
+overload: setup-test
+	@cmake --preset dev && cmake --build --preset dev --target test_integration_crowd
+	@ctest --test-dir build/dev -L timed --verbose
 
 bench:
 	@scripts/bench.sh $(ARGS)
