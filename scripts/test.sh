@@ -95,7 +95,7 @@ count_step gcc sh -c 'cmake --preset gcc && cmake --build --preset gcc'
 # This build has SRTP over OpenSSL alone, as on ARM.
 ctest_step gcc all -R '^(secure_|server_forward_path)'
 # Four at a time: this is a look, `make fuzz` is the search.
-count_step fuzz env FUZZ_JOBS=4 scripts/fuzz.sh "${FUZZ_SECONDS:-30}"
+count_step fuzz env FUZZ_JOBS=4 scripts/fuzz.sh "${FUZZ_SECONDS:-20}"
 if [ -f tests/e2e/package.json ]; then
     count_step e2e-packages sh -c 'cd tests/e2e && npm ci --no-audit --no-fund --loglevel=error'
     node_step e2e tests/e2e npm test --silent
