@@ -16,7 +16,7 @@ help:
 	@echo "make record-instructions       record the core's instructions per packet anew"
 	@echo "make sim [SEEDS=10000 FIRST=1] simulate that many rooms in virtual time, from seeds"
 	@echo "make overload                  three times as many as a worker can take want in: the lesson keeps its delay"
-	@echo "make bench [ARGS=\"--only lecture_gcm\"]  measure beside the floor and Janus (root, 25 minutes)"
+	@echo "make bench [ARGS=\"--only lecture_gcm\"]  measure beside the floor and Janus (root, an hour)"
 	@echo "make bench-quick               the same in 4 minutes, roughly"
 	@echo "make profile                   where the server's time goes, per stage"
 	@echo "make install [PREFIX=/usr/local]"

@@ -3,7 +3,7 @@
 The benchmark: the server beside the floor program and Janus, then one figure after another; what it means is in
 docs/benchmarks.md. Needs root for network namespaces, two processor cores and a quiet machine.
 
-    bench/run.py                  everything, about 25 minutes
+    bench/run.py                  everything, about an hour
     bench/run.py --quick          rough figures in under four minutes
     bench/run.py --only capacity  one figure (may be given several times)
     bench/run.py --profile        where the time goes, per stage
