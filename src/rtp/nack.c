@@ -61,17 +61,23 @@ static size_t lower_bound(const struct rtp_nack *n, uint64_t seq)
     return low;
 }
 
+/* Its place in the list, or the number of those missing when it is not there. */
+static size_t find(const struct rtp_nack *n, uint64_t seq)
+{
+    size_t i = lower_bound(n, seq);
+    return i < n->missing_count && n->missing[i].seq == seq ? i : n->missing_count;
+}
+
 bool rtp_nack_is_missing(const struct rtp_nack *n, uint64_t seq_ext)
 {
-    size_t i = lower_bound(n, seq_ext);
-    return i < n->missing_count && n->missing[i].seq == seq_ext;
+    return find(n, seq_ext) < n->missing_count;
 }
 
 static void handle_late(struct rtp_nack *n, uint64_t seq)
 {
-    if (!rtp_nack_is_missing(n, seq))
+    size_t i = find(n, seq);
+    if (i == n->missing_count)
         return;
-    size_t i = lower_bound(n, seq);
     if (n->missing[i].tries > 0)
         n->recovered++;
     n->missing_count--;
