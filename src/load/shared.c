@@ -78,18 +78,6 @@ static void tell_small_buffer(int fd)
                 size >> 10);
 }
 
-static int find_port(struct load_shared *s)
-{
-    struct sockaddr_storage sa;
-    struct addr local = {0};
-    socklen_t size = sizeof(sa);
-    if (getsockname(s->calls.fd, (struct sockaddr *)&sa, &size) < 0)
-        return -errno;
-    sockaddr_to_addr((struct sockaddr *)&sa, ADDR_PROTO_UDP, &local);
-    s->port = local.port;
-    return 0;
-}
-
 static int open_one(struct load_run *run, struct load_fd *f)
 {
     int one = 1;
@@ -105,7 +93,7 @@ static int open_both(struct load_run *run)
     const struct sock_fprog program = {ARRAY_COUNT(chooser), (struct sock_filter *)chooser};
     int err = open_one(run, &s->calls);
     if (err == 0)
-        err = find_port(s);
+        err = sockaddr_bound_port(s->calls.fd, &s->port);
     if (err == 0)
         err = open_one(run, &s->media);
     if (err == 0 && setsockopt(s->media.fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
